@@ -23,6 +23,8 @@ DOCSTRING_MODULES: Final[tuple[str, ...]] = (
 _UNDERLINE = re.compile(r"^[*=\-^~\"'.#+]{3,}$")
 _MARKER = re.compile(r"^(?:[*+-]|\d+[.)]|\[\d+\])\s+")
 _CODE = re.compile(r"::=|>>>|^\.{3}\s|^(?:def|class|import|return|@)\b.*[:)]$|[{};]$|^\w+ = |\w\(.*\)$")
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2}|`{1,2})([^*`\s](?:[^*`]*[^*`\s])?)\1(?![\w*])")
+_FIELDS = re.compile(r"\b(?:Args|Returns|Raises|Kwargs):")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -48,6 +50,7 @@ def paragraphs(text: str) -> list[str]:
         for item in items:
             joined = re.sub(r"\s+", " ", " ".join(item))
             joined = re.sub(r"\s*\[\d+\]", "", _MARKER.sub("", joined)).strip()
+            joined = _EMPHASIS.sub(r"\2", joined)
             if _is_prose(joined, item):
                 kept.append(joined)
     return kept
@@ -57,7 +60,7 @@ def _is_prose(joined: str, lines: list[str]) -> bool:
     words = _WORD.findall(joined)
     if len(words) < 8 or joined[-1] not in '.!?:)"':
         return False
-    if not (joined[0].isupper() or joined[0] in "\"'“"):
+    if _FIELDS.search(joined) or not (joined[0].isupper() or joined[0] in "\"'“"):
         return False
     if sum(len(w) for w in words) < 0.6 * len(joined):
         return False
