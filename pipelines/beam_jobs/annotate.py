@@ -1,0 +1,128 @@
+"""Raw files -> annotated batches: one unit of work writes one table, one errors file and, for photographs, one blob.
+
+Scores are computed here once; thresholds come later, so that a changed threshold runs no model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import orjson
+import pyarrow as pa
+
+from pairs import alt_text, reasons, sentences, translations
+from pairs.language import LanguageIdentifier
+from pipelines import storage
+from pipelines.beam_jobs.runner import gather, note_progress, pipeline
+from pipelines.ledger import Step
+from pipelines.manifest import Part
+from pipelines.sources import bitext, documents, image_text
+from pipelines.sources.reading import Reading
+from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
+from pipelines.tables import TableWriter
+
+CODE = "1"
+
+
+class AnnotateUnit(beam.DoFn):
+    """Reads one unit of raw input, scores its rows and writes them; gives the unit's record."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self._lid: LanguageIdentifier | None = None
+
+    def setup(self) -> None:
+        """Loads the language model once a worker."""
+        self._lid = LanguageIdentifier(self.spec["language_model"])
+
+    def process(self, unit: dict[str, Any]) -> Iterator[bytes]:
+        """Works on one unit; see `pipelines.plan` for its fields."""
+        spec, folder, number = self.spec, self.spec["folder"], unit["index"]
+        name = spec["source_name"]
+        log = storage.AtomicFile(storage.join(folder, f"errors-{number:05d}.jsonl"), keep_empty=False)
+        table = TableWriter(folder, f"part-{number:05d}.parquet")
+        with log, table:
+            reading = Reading(name, log)
+            steps: list[Step] = []
+            extra: list[Part] = []
+            if storage.size(unit["url"]) == 0:
+                reading.error(unit["path"], "file", "empty_file", "0 bytes")
+            else:
+                for batch in self._annotated(unit, reading, steps, extra):
+                    table.write(batch)
+                    note_progress(spec["progress"], batch.num_rows)
+        read = Step(
+            source=name,
+            step="read",
+            unit={"image_text": "records", "documents": "documents", "bitext": "lines"}[spec["source"]["type"]],
+            rows_in=reading.records,
+            kept=reading.records - sum(reading.errors.values()),
+            errors=dict(sorted(reading.errors.items())),
+        )
+        # An image with several texts becomes several rows; a document or a line stays one.
+        read.rows_out = table.rows if spec["source"]["type"] == "image_text" else read.kept
+        errors = Part(path=f"errors-{number:05d}.jsonl", bytes=log.bytes, sha256=log.sha256, rows=sum(reading.errors.values()), role="errors")
+        written = [part for part in (table.part(), *extra, errors) if part.bytes]
+        record = {
+            "order": number,
+            "parts": [part.model_dump() for part in written],
+            "steps": [step.model_dump() for step in (read, *steps)],
+        }
+        note_progress(spec["progress"], 0, 1)
+        yield orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+
+    def _annotated(
+        self, unit: dict[str, Any], reading: Reading, steps: list[Step], extra: list[Part]
+    ) -> Iterable[pa.RecordBatch]:
+        kind = self.spec["source"]["type"]
+        if kind == "image_text":
+            return self._image_text(unit, reading, extra)
+        if kind == "documents":
+            return self._documents(unit, reading, steps)
+        return self._bitext(unit, reading)
+
+    def _image_text(self, unit: dict[str, Any], reading: Reading, extra: list[Part]) -> Iterator[pa.RecordBatch]:
+        source = ImageTextSource.model_validate(self.spec["source"])
+        path = f"part-{unit['index']:05d}.images"
+        blob = storage.AtomicFile(storage.join(self.spec["folder"], path), keep_empty=False)
+        with blob:
+            where = f"root:{self.spec['relative_folder']}/{path}"
+            for batch in image_text.read(source, unit["url"], unit["path"], unit["cut"], reading, blob, where):
+                yield alt_text.annotate(batch, lid=self._lid)
+        extra.append(Part(path=path, bytes=blob.bytes, sha256=blob.sha256, rows=0, role="blob"))
+
+    def _documents(self, unit: dict[str, Any], reading: Reading, steps: list[Step]) -> Iterator[pa.RecordBatch]:
+        source = DocumentsSource.model_validate(self.spec["source"])
+        options = sentences.SentenceOptions.model_validate(self.spec["options"])
+        mine = Step(source=reading.source, step="mine", unit="documents")
+        steps.append(mine)
+        for batch in documents.read(source, unit["url"], unit["path"], reading):
+            found, why = sentences.annotate(batch, options=options, lid=self._lid, seed=self.spec["seed"], source=reading.source)
+            dropped = reasons.count(why)
+            mine.rows_in += batch.num_rows
+            mine.kept += batch.num_rows - sum(dropped.values())
+            mine.rows_out += found.num_rows
+            for rule, rows in dropped.items():
+                mine.dropped[rule] = mine.dropped.get(rule, 0) + rows
+            yield found
+
+    def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
+        source = BitextSource.model_validate(self.spec["source"])
+        options = translations.TranslationOptions.model_validate(self.spec["options"])
+        bitext.check(source, unit["url"], unit["right_url"])
+        for batch in bitext.read(source, unit["url"], unit["right_url"], unit["path"], reading):
+            yield translations.annotate(batch, options=options, lid=self._lid)
+
+
+def run(spec: dict[str, Any]) -> None:
+    """Runs the job; leaves records.json in the stage's folder."""
+    with pipeline(spec) as p:
+        records = (
+            p
+            | "units" >> beam.Create(spec["units"])
+            | "spread" >> beam.Reshuffle()
+            | "annotate" >> beam.ParDo(AnnotateUnit(spec))
+        )
+        gather(records, storage.join(spec["folder"], "records.json"))

@@ -1,0 +1,187 @@
+"""Pairs -> shards on Ray: one task, one shard; the worker writes the tar and a record beside it and returns the record.
+
+A shard whose record and tar are there and agree is not written again, so a killed job goes on where it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from pipelines import manifest as manifests
+from pipelines import storage
+from pipelines.jobs import JobError, Progress
+from pipelines.ledger import Step
+from pipelines.manifest import Part, StageManifest
+from pipelines.ray_jobs.tasks import run_tasks
+from pipelines.shards.samples import write_shard
+from pipelines.stage import Outcome
+from pipelines.tables import read_rows
+from rendering import Renderer, RenderSpec, load_font
+
+CODE = "1"
+
+
+def plan_shards(pairs: StageManifest, kind: str, samples: int) -> list[dict[str, Any]]:
+    """Cuts the sorted pairs into shards of `samples` rows, the last one shorter.
+
+    Returns:
+        For each shard its number, its file and the row ranges of the parts that it is made of. Depends on the counts of rows alone.
+    """
+    total = sum(part.rows for part in pairs.tables())
+    shards: list[dict[str, Any]] = [
+        {"index": number, "path": f"{kind}-{number:06d}.tar", "ranges": []} for number in range(-(-total // samples))
+    ]
+    begin = 0
+    for part in pairs.tables():
+        row = 0
+        while row < part.rows:
+            number = (begin + row) // samples
+            end = min(part.rows, (number + 1) * samples - begin)
+            shards[number]["ranges"].append([f"{pairs.folder}/{part.path}", row, end])
+            row = end
+        begin += part.rows
+    return shards
+
+
+@functools.lru_cache(maxsize=8)
+def _renderer(spec: str, fonts: tuple[str, ...]) -> Renderer:
+    return Renderer(RenderSpec.from_dict(json.loads(spec)), font=load_font(*fonts))
+
+
+def record_path(shard: dict[str, Any]) -> str:
+    """Where a shard's record lies, relative to the stage's folder."""
+    return f"records/{shard['path']}.json"
+
+
+def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
+    """Writes one shard and its record; runs on a worker.
+
+    Args:
+        job: root, folder, render (the spec's dict), fonts, bases: what all shards share.
+        shard: One of `plan_shards`'s.
+
+    Returns:
+        The record: the shard's part and its errors.
+    """
+    tables = [read_rows(storage.join(job["root"], path), first, last) for path, first, last in shard["ranges"]]
+    renderer = _renderer(json.dumps(job["render"], sort_keys=True), tuple(job["fonts"]))
+    done = write_shard(
+        pa.concat_tables(tables), storage.join(job["folder"], shard["path"]), renderer=renderer, root=job["root"], bases=job["bases"]
+    )
+    part = Part(
+        path=shard["path"],
+        bytes=done.bytes,
+        sha256=done.sha256,
+        rows=done.samples,
+        role="shard",
+        facts={
+            "first_key": done.first_key,
+            "last_key": done.last_key,
+            "cut_left": done.cut_left,
+            "cut_right": done.cut_right,
+            "sources": done.sources,
+        },
+    )
+    record = {"index": shard["index"], "part": part.model_dump(), "errors": done.errors}
+    storage.write_bytes(storage.join(job["folder"], record_path(shard)), orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
+    return record
+
+
+def finished(folder: str, shard: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of a shard that an earlier run finished, None where it must be written."""
+    url = storage.join(folder, record_path(shard))
+    if not storage.exists(url):
+        return None
+    try:
+        record = orjson.loads(storage.read_bytes(url))
+        part = Part.model_validate(record["part"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    tar = storage.join(folder, part.path)
+    if not storage.exists(tar) or storage.size(tar) != part.bytes or storage.sha256_of(tar) != part.sha256:
+        return None
+    return record  # type: ignore[no-any-return]
+
+
+def run(
+    job: dict[str, Any],
+    shards: list[dict[str, Any]],
+    *,
+    address: str,
+    workers: int | None,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Renders the shards that are not finished; yields every shard's record as it is known.
+
+    Work in flight is bounded, so the driver's memory does not grow with the number of shards.
+
+    Raises:
+        JobError: A shard could not be written.
+    """
+    storage.make_folder(storage.join(job["folder"], "records"))
+    storage.sweep(storage.join(job["folder"], "records"))
+    rows = units = 0
+    todo = []
+    for shard in shards:
+        record = finished(job["folder"], shard)
+        if record is None:
+            todo.append(shard)
+            continue
+        rows, units = rows + record["part"]["rows"], units + 1
+        yield record
+    if progress is not None:
+        progress(rows, units)
+    for record in run_tasks(render_shard, job, todo, address=address, workers=workers, stop=stop):
+        rows, units = rows + record["part"]["rows"], units + 1
+        if progress is not None:
+            progress(rows, units)
+        yield record
+
+
+def body(
+    job: dict[str, Any], shards: list[dict[str, Any]], pairs: StageManifest, run_shards: Callable[..., Iterator[dict[str, Any]]]
+) -> Outcome:
+    """The stage's outcome from its shards' records.
+
+    Args:
+        job: What all shards share.
+        shards: All shards of the stage.
+        pairs: The manifest that they were planned from.
+        run_shards: Gives the records, in any order.
+
+    Raises:
+        JobError: A shard has no record.
+    """
+    records = sorted(run_shards(job, shards), key=lambda record: record["index"])
+    if [record["index"] for record in records] != [shard["index"] for shard in shards]:
+        raise JobError(f"{len(shards)} shards were planned, {len(records)} written", expected=False)
+    steps: dict[str, Step] = {}
+    errors = []
+    for record in records:
+        for source, rows in record["part"]["facts"]["sources"].items():
+            step = steps.setdefault(source, Step(source=source, step="render", unit="pairs"))
+            step.kept += rows
+            step.rows_out += rows
+        for error in record["errors"]:
+            step = steps.setdefault(error["source"], Step(source=error["source"], step="render", unit="pairs"))
+            step.errors[error["reason"]] = step.errors.get(error["reason"], 0) + 1
+            errors.append(error)
+    for step in steps.values():
+        step.rows_in = step.kept + sum(step.errors.values())
+    parts = [Part.model_validate(record["part"]) for record in records]
+    if errors:
+        lines = b"".join(manifests.canonical_json(error) + b"\n" for error in errors)
+        written = storage.write_bytes(storage.join(job["folder"], "errors-render.jsonl"), lines)
+        parts.append(
+            Part(path="errors-render.jsonl", bytes=written.bytes, sha256=written.sha256, rows=len(errors), role="errors")
+        )
+    facts = {name: sum(record["part"]["facts"][name] for record in records) for name in ("cut_left", "cut_right")}
+    return Outcome(parts=parts, steps=list(steps.values()), facts=facts)

@@ -1,0 +1,114 @@
+"""The stage contract: a stage has a key, a folder and a manifest; one whose manifest verifies is not run again.
+
+Caching, resuming and idempotence are this one rule, independent of any orchestrator's database. What runs a stage's body
+(Beam, Ray, this process) is the business of the job modules.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines import manifest as manifests
+from pipelines import storage
+from pipelines.ledger import check, merge
+from pipelines.manifest import Part, StageManifest
+
+KEY_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a stage is before it runs.
+
+    Attributes:
+        name: `<what>-<of what>`; the folder is `<name>-<key>`.
+        config: Its own configuration, JSON-able; whatever changes the output belongs here, nothing else does.
+        inputs: Name of each input -> digest of its content.
+        code: Recipe version of the code (raise it when the same input would give other output).
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    code: str
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the output, 16 hex digits."""
+        return manifests.digest_of([self.name, dict(self.config), dict(self.inputs), self.code])[:KEY_DIGITS]
+
+    @property
+    def folder(self) -> str:
+        """The folder, relative to the root."""
+        return f"stages/{self.name}-{self.key}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a stage's body gives back: its parts and its books."""
+
+    parts: list[Part]
+    steps: list[Any] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def done(root: str, stage: Stage, *, content: bool = False) -> StageManifest | None:
+    """The manifest of a stage that is finished and whole, else None."""
+    folder = storage.join(root, stage.folder)
+    found = manifests.read(folder)
+    if found is None or found.key != stage.key or not manifests.whole(folder, found, content=content):
+        return None
+    return found
+
+
+def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageManifest, bool]:
+    """Runs a stage unless it is done.
+
+    Args:
+        root: Where stages live.
+        stage: What to run.
+        body: Does the work inside the folder that it is given; may find there what an interrupted run has finished.
+
+    Returns:
+        The manifest, and whether the body ran.
+
+    Raises:
+        LedgerError: The body lost rows; no manifest is written.
+    """
+    if (found := done(root, stage)) is not None:
+        return found, False
+    folder = storage.join(root, stage.folder)
+    storage.make_folder(folder)
+    storage.sweep(folder)
+    began = time.monotonic()
+    outcome = body(folder)
+    steps = merge(outcome.steps)
+    check(steps)
+    result = StageManifest(
+        stage=stage.name,
+        key=stage.key,
+        config=json.loads(json.dumps(dict(stage.config))),
+        inputs=dict(stage.inputs),
+        code=stage.code,
+        parts=outcome.parts,
+        ledger=steps,
+        facts=outcome.facts,
+    )
+    # How long it took belongs to this run, not to the output: beside the manifest, outside every digest.
+    timing = {"seconds": round(time.monotonic() - began, 3)}
+    storage.write_bytes(storage.join(folder, "timing.json"), json.dumps(timing).encode())
+    manifests.write(folder, result)
+    return result, True
+
+
+def seconds(root: str, manifest: StageManifest) -> float | None:
+    """Wall seconds that the stage took when it last ran, None where that is not known."""
+    url = storage.join(root, manifest.folder, "timing.json")
+    try:
+        return float(json.loads(storage.read_bytes(url))["seconds"])
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,290 @@
+"""Files, wherever they lie: atomic writes with their hash, reads by range, listings in a fixed order.
+
+Everything goes through fsspec, so a root may be a local folder or any URL that fsspec opens (`s3://`, `gs://`, `memory://`).
+Local files are written under a temporary name, synced and renamed; object stores make an object visible when its upload ends,
+which is the same promise. Readers never glob for outputs: they follow manifests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob as globbing
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fsspec.core import url_to_fs
+
+_TEMPORARY = ".tmp-"
+
+
+class StorageError(Exception):
+    """An input that is missing or an output that cannot be written; the message says which and what to do."""
+
+
+def is_local(url: str) -> bool:
+    """Tells whether `url` names a file of this machine (a plain path or `file://`)."""
+    return "://" not in url or url.startswith("file://")
+
+
+def local_path(url: str) -> Path:
+    """The path of a local URL."""
+    return Path(url.removeprefix("file://"))
+
+
+def join(base: str, *parts: str) -> str:
+    """Joins URL and path segments with one slash each."""
+    return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    return url_to_fs(url)
+
+
+def exists(url: str) -> bool:
+    """Tells whether there is a file or folder at `url`."""
+    if is_local(url):
+        return local_path(url).exists()
+    fs, path = _filesystem(url)
+    return bool(fs.exists(path))
+
+
+def size(url: str) -> int:
+    """Size in bytes of the file at `url`."""
+    if is_local(url):
+        return local_path(url).stat().st_size
+    fs, path = _filesystem(url)
+    return int(fs.size(path))
+
+
+def make_folder(url: str) -> None:
+    """Makes the folder and its parents where the store has folders."""
+    if is_local(url):
+        with _said_clearly(url):
+            local_path(url).mkdir(parents=True, exist_ok=True)
+    else:
+        fs, path = _filesystem(url)
+        fs.makedirs(path, exist_ok=True)
+
+
+def open_read(url: str) -> BinaryIO:
+    """Opens a file for reading as it is, without decompression."""
+    if is_local(url):
+        return local_path(url).open("rb")
+    fs, path = _filesystem(url)
+    return fs.open(path, "rb")  # type: ignore[no-any-return]
+
+
+def read_bytes(url: str) -> bytes:
+    """The whole content of a file."""
+    with open_read(url) as file:
+        return file.read()
+
+
+def read_ranges(url: str, offsets: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+    """Reads byte ranges of one file: one open file locally, concurrent range requests on an object store.
+
+    A range that reaches past the end comes back short, as a file's read does; the caller compares hashes.
+    """
+    if is_local(url):
+        with local_path(url).open("rb") as file:
+            return [os.pread(file.fileno(), length, offset) for offset, length in zip(offsets, lengths, strict=True)]
+    fs, path = _filesystem(url)
+    ends = [offset + length for offset, length in zip(offsets, lengths, strict=True)]
+    return list(fs.cat_ranges([path] * len(ends), list(offsets), ends))
+
+
+def sha256_of(url: str) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with open_read(url) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def fingerprint(url: str) -> str:
+    """What identifies a raw input file's content: sha256 locally, the store's own tag (ETag, generation) elsewhere."""
+    if is_local(url):
+        return f"sha256:{sha256_of(url)}"
+    fs, path = _filesystem(url)
+    return f"store:{fs.ukey(path)}"
+
+
+def expand(pattern: str) -> list[str]:
+    """Files that a path, folder-free glob or URL pattern names, sorted.
+
+    Raises:
+        StorageError: Nothing is there.
+    """
+    if is_local(pattern):
+        path = str(local_path(pattern))
+        found = sorted(globbing.glob(path, recursive=True)) if globbing.has_magic(path) else [path]  # noqa: PTH207
+        found = [name for name in found if Path(name).is_file()]
+    else:
+        fs, path = _filesystem(pattern)
+        names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+        found = [fs.unstrip_protocol(name) for name in sorted(names)]
+    if not found:
+        raise StorageError(f"no file at {pattern!r}")
+    return found
+
+
+def static_prefix(pattern: str) -> str:
+    """The folder part of a pattern up to the first wildcard: what origins are relative to."""
+    head = pattern
+    for index, char in enumerate(pattern):
+        if char in "*?[":
+            head = pattern[:index]
+            break
+    return head.rsplit("/", 1)[0] if "/" in head else "."
+
+
+@contextlib.contextmanager
+def _said_clearly(url: str) -> Iterator[None]:
+    """Turns the errors of a full or read-only disk into one that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"the output disk is full: could not write {url}") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StorageError(f"no permission to write {url}: {error.strerror}") from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise StorageError(f"cannot write {url}: a file is in the way of a folder") from error
+        raise
+
+
+@dataclass(slots=True)
+class AtomicFile:
+    """A file that appears whole or not at all, hashed while it is written.
+
+    Use as a context manager; leaving it without an exception makes the file visible under its name.
+
+    Attributes:
+        url: The final place.
+        keep_empty: False leaves no file where nothing was written.
+        bytes: Bytes written so far.
+        sha256: Hex digest of the whole, after the file was committed.
+    """
+
+    url: str
+    keep_empty: bool = True
+    bytes: int = 0
+    sha256: str = ""
+    _digest: Any = field(default_factory=hashlib.sha256)
+    _file: Any = None
+    _temporary: str = ""
+
+    def __enter__(self) -> AtomicFile:
+        if is_local(self.url):
+            path = local_path(self.url)
+            # Host and process in the name let a later run tell a dead writer's leftover from a live one's work.
+            owner = f"{socket.gethostname()}-{os.getpid()}"
+            self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{owner}-{secrets.token_hex(4)}"))
+            with _said_clearly(self.url):
+                self._file = open(self._temporary, "wb")  # noqa: SIM115, PTH123 (closed in __exit__)
+        else:
+            fs, path = _filesystem(self.url)
+            self._file = fs.open(path, "wb")
+        return self
+
+    def write(self, data: Any) -> int:
+        """Appends bytes (any buffer); returns how many."""
+        with _said_clearly(self.url):
+            self._file.write(data)
+        count = memoryview(data).nbytes
+        self._digest.update(data)
+        self.bytes += count
+        return count
+
+    def tell(self) -> int:
+        """Bytes written so far, for writers that ask."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Nothing to do before the end; writers call it."""
+
+    # pyarrow asks these of a file object.
+    closed = False
+    readable = staticmethod(lambda: False)
+    writable = staticmethod(lambda: True)
+    seekable = staticmethod(lambda: False)
+
+    def close(self) -> None:
+        """Closing happens when the context ends."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None or (self.bytes == 0 and not self.keep_empty):
+            self._abandon()
+            return
+        self.sha256 = self._digest.hexdigest()
+        try:
+            with _said_clearly(self.url):
+                if self._temporary:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                self._file.close()
+                if self._temporary:
+                    os.replace(self._temporary, local_path(self.url))  # noqa: PTH105
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._temporary:
+                self._file.close()
+            elif hasattr(self._file, "discard"):
+                self._file.discard()
+        if self._temporary:
+            Path(self._temporary).unlink(missing_ok=True)
+
+
+def write_bytes(url: str, data: bytes) -> AtomicFile:
+    """Writes a small file atomically; the returned record has its bytes and sha256."""
+    with AtomicFile(url) as file:
+        file.write(data)
+    return file
+
+
+def place(source: str, target: str) -> None:
+    """Puts the file at `source` also at `target`: a hard link on one file system, else a copy."""
+    if is_local(source) and is_local(target):
+        target_path = local_path(target)
+        with contextlib.suppress(OSError):
+            os.link(local_path(source), target_path)
+            return
+        with _said_clearly(target):
+            shutil.copyfile(local_path(source), target_path)
+        return
+    with open_read(source) as reader, AtomicFile(target) as writer:
+        while piece := reader.read(1 << 22):
+            writer.write(piece)
+
+
+def sweep(folder: str) -> int:
+    """Removes temporary files in a local folder that dead processes of this host left; returns how many."""
+    if not is_local(folder) or not local_path(folder).is_dir():
+        return 0
+    removed = 0
+    host = socket.gethostname()
+    for path in local_path(folder).glob(f".*{_TEMPORARY}{host}-*"):
+        pid = path.name.rsplit(f"{_TEMPORARY}{host}-", 1)[1].split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+__all__ = [
+    "AtomicFile", "StorageError", "exists", "expand", "fingerprint", "is_local", "join", "local_path", "make_folder",
+    "open_read", "place", "read_bytes", "read_ranges", "sha256_of", "size", "static_prefix", "sweep", "write_bytes",
+]  # fmt: skip
