@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from . import _draw, _grey, _layout
+from . import _draw, _grey, _layout, _png, png
 from .font import Font, load_font
 from .spec import RenderSpec
 from .texts import TextBlock, Texts, blocks
 
 Bytes = npt.NDArray[np.uint8]
 CELL = 16
+_PNG_BUFFER = 4 << 20  # bytes of encoder output before it is copied away
 
 
 class WidthError(ValueError):
@@ -90,6 +91,42 @@ class Renderer:
             at += len(part)
         return bits
 
+    def render_png(self, texts: Texts) -> list[bytes]:
+        """Texts to PNG files: 1 bit a pixel and the palette {background, text}; at font sizes other than 16 8-bit grey.
+
+        The same text gives the same bytes on every machine. Arguments and errors as `render`.
+        """
+        found: list[bytes] = self.render_png_array(texts).to_pylist()
+        return found
+
+    def render_png_array(self, texts: Texts) -> pa.LargeBinaryArray:
+        """`render_png` as one Arrow array, without a Python object per text. Memory: about twice the files' bytes."""
+        if self.spec.font_size != CELL:
+            images = (image for _, batch in self.batches(texts, 16) for image in batch)
+            return pa.array([png.grey_png(image) for image in images], pa.large_binary())
+        spec, tables, encoder = self.spec, self._tables, self._encoder
+        scratch = np.empty(encoder.raw_bytes + 8, np.uint8)
+        files: list[Bytes] = []
+        lengths = [np.zeros(1, np.int64)]
+        at = 0
+        for part in blocks(texts):
+            out = np.empty(encoder.worst_case + min(len(part) * encoder.worst_case, _PNG_BUFFER), np.uint8)
+            ends = np.empty(len(part), np.int64)
+            row = 0
+            while row < len(part):
+                first = row
+                row, bad, most = _png.render_png(
+                    *self._head(part), tables.rows, tables.widths, spec.width, spec.height, *self._places(part), self._plane(),
+                    scratch, *encoder.arguments, row, encoder.worst_case, ends, out,
+                )  # fmt: skip
+                self._check((bad, most), at)
+                files.append(out[: ends[row - 1]].copy())
+                lengths.append(np.diff(ends[first:row], prepend=0))
+            at += len(part)
+        offsets = np.cumsum(np.concatenate(lengths))
+        data = np.concatenate(files) if files else np.empty(0, np.uint8)
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), at, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
     def fitted(self, texts: Texts) -> npt.NDArray[np.int32]:
         """How many code points of each text stand on lines that the canvas shows whole: int32 (n,).
 
@@ -126,6 +163,10 @@ class Renderer:
     @cached_property
     def _tables(self) -> _Tables:
         return _Tables(self.spec, self.font)
+
+    @cached_property
+    def _encoder(self) -> png.PaletteEncoder:
+        return png.PaletteEncoder(self.spec)
 
     def _head(self, part: TextBlock) -> tuple[Any, ...]:
         limit = self.spec.max_chars or np.iinfo(np.int64).max
