@@ -1,0 +1,378 @@
+"""Images with their alternative texts: what is measured of a text, and which rules a pair must pass.
+
+`annotate` measures, once; `select` applies thresholds to the measured columns, so a changed threshold measures nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from pairs import arrow, characters, flags, keys, language, normalise, reasons
+from pairs.schema import PAIR_SCHEMA
+
+MAX_CHARS: Final = 10_000
+"""Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in n_chars."""
+
+SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
+    ("raw_text", pa.string()),  # as it came, cut to MAX_CHARS
+    ("lang", pa.string()),  # label of lid.176, null for an empty text
+    ("lang_prob", pa.float32()),  # [0, 1]
+    ("script", pa.string()),  # ISO 15924 of most letters, null without letters
+    ("n_chars", pa.int64()),  # characters of the normalised text; of the raw one where that is longer than MAX_CHARS
+    ("n_words", pa.int64()),  # see characters.measure
+    ("letter_share", pa.float32()),  # letters and marks / characters that are no spaces
+    ("digit_share", pa.float32()),
+    ("punct_share", pa.float32()),  # punctuation and symbols
+    ("repetition", pa.float32()),  # share of words that repeat an earlier one
+    ("longest_run", pa.int64()),  # one character side by side
+    ("script_switches", pa.int64()),  # one alphabet into another inside a word
+    ("weight", pa.int64()),  # characters, those of scripts without spaces twice
+    ("is_url", pa.bool_()),
+    ("is_email", pa.bool_()),
+    ("is_markup", pa.bool_()),
+    ("is_template", pa.bool_()),
+    ("is_file_name", pa.bool_()),
+    ("is_slug", pa.bool_()),
+    ("is_boilerplate", pa.bool_()),
+    ("is_mojibake", pa.bool_()),
+    ("is_keywords", pa.bool_()),
+    ("is_repaired", pa.bool_()),  # normalising changed more than white space at the ends
+)
+"""The columns that `annotate` adds."""
+
+_IN_SCORES: Final = (
+    "lang",
+    "lang_prob",
+    "script",
+    "n_chars",
+    "n_words",
+    "letter_share",
+    "digit_share",
+    "punct_share",
+    "repetition",
+)
+
+Rule = Literal[
+    "too_long", "empty", "mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate", "few_letters",
+    "many_digits", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language", "image_format",
+    "image_too_small", "image_aspect",
+]  # fmt: skip
+RULES: Final[tuple[Rule, ...]] = get_args(Rule)
+"""All rules, in the default order: what the text is comes before how much of it there is, so that a reason names the cause."""
+
+
+class AltTextOptions(BaseModel):
+    """Thresholds of the alt-text rules; null (or false) switches a rule off.
+
+    The defaults are ours, for many languages: gentle on text (single words pass, nothing is asked of grammar or of English),
+    strict on what describes no picture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_chars: int | None = Field(
+        1000,
+        ge=1,
+        le=MAX_CHARS,
+        description="too_long: most characters; ALIGN and CC12M bound words, 1000 is a long paragraph",
+    )
+    min_weight: int | None = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="too_short: fewest characters, those of scripts without spaces (Han, Thai, ...) counting twice",
+    )
+    min_words: int | None = Field(
+        1, ge=1, le=1000, description="too_short: fewest words; CC12M and ALIGN ask 3, DataComp-basic 3"
+    )
+    max_words: int | None = Field(256, ge=1, description="too_long: most words (CC12M, COYO: 256)")
+    min_letter_share: float | None = Field(
+        0.5, ge=0, le=1, description="few_letters: least letters and marks / characters that are no spaces"
+    )
+    max_digit_share: float | None = Field(
+        0.5, ge=0, le=1, description="many_digits: most digits / characters that are no spaces (LiT, appendix E: half)"
+    )
+    max_repetition: float | None = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="repetition: most words that repeat an earlier one / words, in texts of repetition_min_words or more",
+    )
+    repetition_min_words: int = Field(4, ge=2, le=1000, description="repetition: a shorter text is never dropped by it")
+    max_run: int | None = Field(
+        6, ge=2, description="long_run: most copies of one character side by side, digits and spaces apart"
+    )
+    max_script_switches: int | None = Field(
+        1, ge=0, description="mixed_script: most places where a word changes its alphabet (Latin, Cyrillic, Greek, ...)"
+    )
+    mojibake: bool = Field(
+        True, description="mojibake: drop texts damaged by a wrong code page beyond repair, U+FFFD among them"
+    )
+    markup: bool = Field(
+        True, description="markup: drop texts with HTML, BBCode, wiki text, TeX or script left after stripping"
+    )
+    url: bool = Field(True, description="url: drop texts with an address or that are a domain name")
+    email: bool = Field(True, description="email: drop texts with an e-mail address")
+    template: bool = Field(True, description="template: drop texts with an unfilled place holder")
+    file_name: bool = Field(True, description="file_name: drop names of files and stock codes (LiT, appendix E)")
+    slug: bool = Field(True, description="slug: drop words joined by hyphens or underscores")
+    boilerplate: bool = Field(True, description="boilerplate: drop names of page elements, buttons and networks")
+    keywords: bool = Field(True, description="keywords: drop lists of search words and hashtags")
+    languages: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="language: the languages to keep (ISO 639 or BCP 47; the region is not looked at); null: all",
+    )
+    language_min_prob: float = Field(
+        0.6, ge=0, le=1, description="language: a less probable identification drops nothing"
+    )
+    language_min_weight: int = Field(
+        25,
+        ge=0,
+        le=1000,
+        description="language: a shorter text is never dropped by identification alone (weight as in min_weight)",
+    )
+    image_formats: tuple[Literal["jpg", "png", "webp"], ...] | None = Field(
+        ("jpg", "png", "webp"), min_length=1, description="image_format: formats to keep"
+    )
+    image_min_side: int | None = Field(
+        64, ge=1, description="image_too_small: least of width and height, px; ALIGN and COYO ask 200"
+    )
+    image_max_aspect: float | None = Field(
+        4.0, ge=1, description="image_aspect: longer side / shorter side at most; ALIGN and COYO: 3"
+    )
+    order: tuple[Rule, ...] = Field(
+        RULES,
+        description="the rules in the order in which a dropped row's reason is looked for; a rule left out is off",
+    )
+
+
+def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.RecordBatch:
+    """Normalises the texts and measures them.
+
+    Args:
+        batch: n rows with a string column `text` (null allowed); every other column is passed through.
+        lid: Identifies the languages.
+
+    Returns:
+        The same rows, `text` normalised (never null), and the columns of `SCORES`.
+    """
+    given = arrow.strings(batch.column("text")).fill_null("")
+    length = pc.utf8_length(given).to_numpy().astype(np.int64)
+    raw = normalise.cut(given, MAX_CHARS)
+    text = normalise.clean(raw)
+    measured = characters.measure(text)
+    lang, prob = lid.identify(text)
+    columns: dict[str, pa.Array] = {
+        "raw_text": raw,
+        "lang": lang,
+        "lang_prob": pa.array(prob),
+        "script": characters.script_codes(measured.script),
+        "n_chars": pa.array(np.where(length > MAX_CHARS, length, measured.chars)),
+        "n_words": pa.array(measured.words),
+        "letter_share": pa.array(measured.share(measured.letters)),
+        "digit_share": pa.array(measured.share(measured.digits)),
+        "punct_share": pa.array(measured.share(measured.puncts)),
+        "repetition": pa.array(characters.repetition(text)),
+        "longest_run": pa.array(measured.longest_run),
+        "script_switches": pa.array(measured.script_switches),
+        "weight": pa.array(measured.chars + measured.unspaced),
+        "is_url": flags.url(text),
+        "is_email": flags.email(text),
+        "is_markup": flags.markup(text),
+        "is_template": flags.template(text),
+        "is_file_name": flags.file_name(text),
+        "is_slug": flags.slug(text),
+        "is_boilerplate": flags.boilerplate(text),
+        "is_mojibake": flags.mojibake(text),
+        "is_keywords": flags.keywords(text),
+        "is_repaired": pc.not_equal(pc.utf8_trim_whitespace(raw), text),
+    }
+    kept = {name: text if name == "text" else batch.column(name) for name in batch.schema.names}
+    return pa.RecordBatch.from_pydict({**kept, **{name: columns[name].cast(kind) for name, kind in SCORES}})
+
+
+def _above(column: pa.Array, bound: float | int | None) -> pa.BooleanArray:
+    return pc.greater(column, bound).fill_null(False)
+
+
+def _below(column: pa.Array, bound: float | int | None) -> pa.BooleanArray:
+    return pc.less(column, bound).fill_null(False)
+
+
+def _image(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    """A field of the image column, null where there is no image; None where no row can have one."""
+    if "image" not in batch.schema.names or pa.types.is_null(batch.schema.field("image").type):
+        return None
+    return pc.struct_field(batch.column("image"), name)
+
+
+def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
+    """Which rows fail which rule.
+
+    Args:
+        batch: n rows as `annotate` returns them.
+        options: The thresholds.
+
+    Returns:
+        Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules pass rows
+        without an image.
+    """
+    column = batch.column
+    found: dict[str, pa.BooleanArray] = {"empty": pc.equal(column("n_chars"), 0)}
+    too_long = [
+        _above(column(name), bound)
+        for name, bound in (("n_chars", options.max_chars), ("n_words", options.max_words))
+        if bound
+    ]
+    too_long.append(_above(column("n_chars"), MAX_CHARS))  # such a text was cut: it is not what its page says
+    found["too_long"] = _any(too_long)
+    too_short = [
+        _below(column(name), bound)
+        for name, bound in (("weight", options.min_weight), ("n_words", options.min_words))
+        if bound
+    ]
+    if too_short:
+        found["too_short"] = _any(too_short)
+    for rule in ("mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate", "keywords"):
+        if getattr(options, rule):
+            found[rule] = column(f"is_{rule}")
+    if options.min_letter_share is not None:
+        found["few_letters"] = _below(column("letter_share"), options.min_letter_share)
+    if options.max_digit_share is not None:
+        found["many_digits"] = _above(column("digit_share"), options.max_digit_share)
+    if options.max_repetition is not None:
+        long_enough = pc.greater_equal(column("n_words"), options.repetition_min_words)
+        found["repetition"] = pc.and_(long_enough, _above(column("repetition"), options.max_repetition))
+    if options.max_run is not None:
+        found["long_run"] = _above(column("longest_run"), options.max_run)
+    if options.max_script_switches is not None:
+        found["mixed_script"] = _above(column("script_switches"), options.max_script_switches)
+    if options.languages is not None:
+        found["language"] = _wrong_language(batch, options, options.languages)
+    formats, width, height = _image(batch, "format"), _image(batch, "width"), _image(batch, "height")
+    if formats is not None and width is not None and height is not None:
+        sides = pc.min_element_wise(width, height), pc.max_element_wise(width, height)
+        if options.image_formats is not None:
+            listed = pc.is_in(formats, value_set=pa.array(options.image_formats, pa.string()))
+            found["image_format"] = pc.and_(pc.is_valid(formats), pc.invert(listed))
+        if options.image_min_side is not None:
+            found["image_too_small"] = _below(sides[0], options.image_min_side)
+        if options.image_max_aspect is not None:
+            ratio = pc.divide(sides[1].cast(pa.float64()), pc.max_element_wise(sides[0], 1).cast(pa.float64()))
+            found["image_aspect"] = pc.and_(pc.is_valid(width), _above(ratio, options.image_max_aspect))
+    return {rule: found[rule] for rule in options.order if rule in found}
+
+
+def _any(masks: list[pa.BooleanArray]) -> pa.BooleanArray:
+    result = masks[0]
+    for other in masks[1:]:
+        result = pc.or_(result, other)
+    return result
+
+
+def _wrong_language(batch: pa.RecordBatch, options: AltTextOptions, allowed: tuple[str, ...]) -> pa.BooleanArray:
+    """Surely identified as none of the allowed languages, nor as one that is mistaken for them; a hint of the page decides first."""
+    lang = batch.column("lang")
+    listed = pa.array([False] * batch.num_rows)
+    for code in allowed:
+        listed = pc.or_(listed, language.same_language(lang, arrow.constant(code, batch.num_rows)).fill_null(False))
+    sure = pc.and_(
+        pc.greater_equal(batch.column("lang_prob"), options.language_min_prob),
+        pc.greater_equal(batch.column("weight"), options.language_min_weight),
+    )
+    return pc.and_(sure, pc.invert(listed))
+
+
+def select(batch: pa.RecordBatch, options: AltTextOptions) -> pa.StringArray:
+    """The first rule that each row of an annotated batch fails; null = kept."""
+    return reasons.first_failure(fails(batch, options), batch.num_rows)
+
+
+RIGHT_LANG_MIN_PROB: Final = 0.8
+RIGHT_LANG_MIN_WEIGHT: Final = 25
+"""From which probability and weight on an identified language is written into a pair."""
+
+
+def right_lang(batch: pa.RecordBatch) -> pa.StringArray:
+    """The language of each text as BCP 47: the source's hint, else what was identified with confidence, else null."""
+    sure = pc.and_(
+        pc.greater_equal(batch.column("lang_prob"), RIGHT_LANG_MIN_PROB),
+        pc.greater_equal(batch.column("weight"), RIGHT_LANG_MIN_WEIGHT),
+    )
+    identified = pc.if_else(sure, language.tags(batch.column("lang")), pa.scalar(None, pa.string()))
+    if "lang_hint" not in batch.schema.names:
+        return identified
+    return pc.coalesce(language.tags(batch.column("lang_hint")), identified)
+
+
+def scores(batch: pa.RecordBatch, names: tuple[str, ...] = _IN_SCORES) -> pa.StringArray:
+    """The measured columns of each row as one JSON object."""
+    return arrow.json_objects({name: batch.column(name) for name in names})
+
+
+def to_pairs(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
+    """Pairs of an annotated, selected batch.
+
+    Args:
+        batch: n rows as `annotate` returns them, with `origin`, `url` and an `image` that is never null.
+        source: The source's name in the recipe.
+
+    Returns:
+        n rows of `PAIR_SCHEMA`, kind image_alt. key = content key of (kind, image sha256, normalised text).
+
+    Raises:
+        ValueError: A row has no image.
+    """
+    n = batch.num_rows
+    sha256 = _image(batch, "sha256")
+    if n and (sha256 is None or sha256.null_count):
+        raise ValueError("an image_alt pair needs an image: rows without one are kept as a table, see to_table")
+    text = batch.column("text")
+    kind = arrow.constant("image_alt", n)
+    key = keys.content_keys(kind, arrow.nulls(0, pa.string()) if sha256 is None else sha256, text)
+    columns: Mapping[str, pa.Array] = {
+        "key": key,
+        "kind": kind,
+        "image": batch.column("image"),
+        "left_text": arrow.nulls(n, pa.string()),
+        "right_text": text,
+        "left_lang": arrow.nulls(n, pa.string()),
+        "right_lang": right_lang(batch),
+        "source": arrow.constant(source, n),
+        "origin": batch.column("origin"),
+        "url": batch.column("url"),
+        "scores": scores(batch),
+    }
+    return arrow.pair_batch(columns)
+
+
+def to_table(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
+    """What is kept of metadata without pictures: text, address, language and measures of the selected rows.
+
+    Args:
+        batch: n rows as `annotate` returns them.
+        source: The source's name in the recipe.
+
+    Returns:
+        n rows: key (content key of ("metadata", url, text)), source, origin, url, text, lang (BCP 47 or null), scores (JSON).
+    """
+    n = batch.num_rows
+    text, url = batch.column("text"), arrow.strings(batch.column("url"))
+    return pa.RecordBatch.from_pydict(
+        {
+            "key": keys.content_keys(arrow.constant("metadata", n), url, text),
+            "source": arrow.constant(source, n),
+            "origin": arrow.strings(batch.column("origin")),
+            "url": url,
+            "text": text,
+            "lang": right_lang(batch),
+            "scores": scores(batch),
+        }
+    )

@@ -1,0 +1,148 @@
+"""Repairs that a raw web text may need before it is measured: escapes, markup, quoting, encoding, white space.
+
+Every repair searches the column for the rows that need it and touches those alone; the rest of the column is passed through.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Final
+
+import ftfy
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairs import arrow
+
+_ENTITY: Final = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
+
+_BLOCK: Final = (
+    "address|article|aside|blockquote|body|br|button|caption|center|col|dd|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6]|"
+    "head|header|hr|html|iframe|img|input|li|link|main|meta|nav|noscript|object|ol|option|p|param|pre|script|section|select|source|"
+    "style|svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|ul|video"
+)
+_INLINE: Final = (
+    "a|abbr|acronym|b|bdi|bdo|big|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|o:p|q|s|samp|small|span|st1:[a-z]+|strike|strong|sub|"
+    "sup|time|tt|u|var|wbr"
+)
+_TAG_END: Final = r"(?:[\s/][^<>]*)?>"
+_BLOCK_TAG: Final = (
+    rf"(?is)<!--.*?-->|<!\[CDATA\[|\]\]>|</?(?:{_BLOCK}){_TAG_END}|<script\b.*?</script>|<style\b.*?</style>"
+)
+_INLINE_TAG: Final = rf"(?is)</?(?:{_INLINE}){_TAG_END}"
+_CUT_TAG: Final = rf"(?is)<(?:{_BLOCK}|{_INLINE})\s+[a-z:-]+\s*=[^<>]*$"
+_QTRANSLATE: Final = r"\[:[a-z]{0,2}\]"
+
+# A UTF-8 lead byte and a continuation byte, each as the character that a single-byte code page made of it: Latin-1 and
+# Windows-1252 leads; or Windows-1251 leads (mostly capital Er and Es) before signs that Russian does not put there.
+_MOJIBAKE_HINT: Final = (
+    "[\u00c2-\u00f4\u0102\u0103\u010e\u0110\u0111\u0118\u011a\u0139\u0142\u0143]"
+    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+    "|[\u0080-\u009f]"
+    "|[\u0420\u0421\u0432\u0412][\u0402-\u040f\u0452-\u045f\u0490\u0491\u00a0-\u00bb\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+    "|\u00e2\u20ac|\u251c[\u2500-\u259f\u00a0-\u00ff]"
+)
+
+_SPACES: Final = r"[\p{Z}\t\n\x0b\x0c\r\x1c-\x1f\x{85}]"
+# Controls, unassigned and private characters, and the format characters that draw nothing; the joiners U+200C and U+200D stay,
+# since Persian, the Indic scripts and emoji are written with them, and so do emoji tags.
+_INVISIBLE: Final = (
+    r"[\x00-\x08\x0e-\x1b\x7f\x{80}-\x{84}\x{86}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}"
+    r"\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}\x{fff9}-\x{fffc}\p{Co}\x{fdd0}-\x{fdef}\x{fffe}\x{ffff}]"
+)
+
+
+def _rows(column: pa.StringArray, hint: str, function: Callable[[str], str]) -> pa.StringArray:
+    """A Python function applied to the rows in which RE2 finds the hint."""
+    rows = arrow.mask(arrow.matches(column, hint))
+    if not rows.any():
+        return column
+    return arrow.replace_rows(column, rows, [function(text) for text in column.filter(pa.array(rows)).to_pylist()])
+
+
+def cut(column: pa.StringArray, max_chars: int) -> pa.StringArray:
+    """Texts cut to at most max_chars characters, so that nothing after this can be made slow by one row."""
+    if pc.max(pc.binary_length(column)).as_py() in (None, 0) or pc.max(pc.binary_length(column)).as_py() <= max_chars:
+        return column
+    return pc.utf8_slice_codeunits(column, 0, max_chars)
+
+
+def undo_csv_quotes(column: pa.StringArray) -> pa.StringArray:
+    """`"A ""fine"" thing"` -> `A "fine" thing`: a whole CSV field whose quotes were never undone (RFC 4180, rule 7).
+
+    A field that ends early (cut text) is undone as well where doubled quotes prove that it was one.
+    """
+    whole = arrow.mask(arrow.matches(column, r'(?s)^"(?:[^"]|"")*"$')) & arrow.mask(
+        pc.not_equal(column, '""').fill_null(False)
+    )
+    cut_off = arrow.mask(arrow.matches(column, r'(?s)^"(?:[^"]|"")*""(?:[^"]|"")*$'))
+    either = whole | cut_off
+    if not either.any():
+        return column
+    rows = pa.array(either)
+    inner = pc.replace_substring_regex(column.filter(rows), r'(?s)^"(.*?)"?$', r"\1")
+    inner = pc.if_else(pa.array(whole[either]), inner, pc.utf8_slice_codeunits(column.filter(rows), 1, None))
+    return pc.replace_with_mask(column, rows, pc.replace_substring(inner, '""', '"'))
+
+
+def _unescape(text: str) -> str:
+    for _ in range(3):
+        once = html.unescape(text)
+        if once == text:
+            break
+        text = once
+    return text
+
+
+def unescape(column: pa.StringArray) -> pa.StringArray:
+    """HTML character references undone, up to three times over (`&amp;quot;` -> `"`)."""
+    return _rows(column, _ENTITY, _unescape)
+
+
+def strip_markup(column: pa.StringArray) -> pa.StringArray:
+    """HTML tags taken out, known names only, so that `<PERSON>` and `a < b` stay: block tags leave a space, inline ones nothing."""
+    column = arrow.sub(column, _BLOCK_TAG, " ", where="<")
+    column = arrow.sub(column, _INLINE_TAG, "", where="<")
+    column = arrow.sub(column, _CUT_TAG, "", where="<")
+    return arrow.sub(column, _QTRANSLATE, " ")
+
+
+def repair_mojibake(column: pa.StringArray) -> pa.StringArray:
+    """UTF-8 that was read as a single-byte code page put right by ftfy, in the rows that may hold such."""
+    return _rows(column, _MOJIBAKE_HINT, ftfy.fix_encoding)
+
+
+def tidy(column: pa.StringArray) -> pa.StringArray:
+    """NFC; every run of white space one space; invisible and private characters gone; nothing at the ends."""
+    column = pc.utf8_normalize(column, "NFC") if _beyond_ascii(column) else column
+    column = arrow.sub(column, _INVISIBLE, "")
+    column = arrow.sub(
+        column,
+        rf"{_SPACES}+",
+        " ",
+        where=r"[\p{Zl}\p{Zp}\t\n\x0b\x0c\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  ",
+    )
+    return pc.utf8_trim(column, " ")
+
+
+def lines(column: pa.StringArray) -> pa.StringArray:
+    """Every kind of line end as one newline, other white space and invisible characters as `tidy` leaves them."""
+    column = arrow.sub(column, r"\r\n?|[\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]", "\n")
+    column = pc.utf8_normalize(column, "NFC") if _beyond_ascii(column) else column
+    column = arrow.sub(column, _INVISIBLE, "")
+    return arrow.sub(
+        column, r"[\p{Zs}\t\x1f]+", " ", where=r"[\t\x1f\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  "
+    )
+
+
+def _beyond_ascii(column: pa.StringArray) -> bool:
+    data, _ = arrow.bytes_and_offsets(column)
+    return bool(len(data)) and bool((data > 0x7F).any())
+
+
+def clean(column: pa.StringArray) -> pa.StringArray:
+    """All of the above, in the order in which the damage is usually done, last first."""
+    column = undo_csv_quotes(pc.utf8_trim_whitespace(column))
+    column = strip_markup(unescape(column))
+    return tidy(repair_mojibake(column))
