@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import jit
+from .jit import jit
 from ._layout import find_glyphs, place, widest
 from ._memory import store_big_endian, store_native
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._jit import jit
+from .jit import jit
 from ._layout import find_glyphs, place, widest
 
 Array = Any

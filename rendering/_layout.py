@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._jit import jit
+from .jit import jit
 
 Array = Any  # numba sees the dtypes that the docstrings name
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._draw import draw_plane, plane_to_rows
-from ._jit import jit
+from .jit import jit
 from ._memory import load_native, store_native, trailing_zeros
 
 Array = Any
