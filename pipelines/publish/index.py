@@ -29,7 +29,7 @@ def wids_index(manifest: DatasetManifest, kind: str) -> bytes:
         kind: Whose shards.
 
     Returns:
-        JSON; `url` is relative to the index's own place, `filesize` in bytes. No shards of that kind give an empty list,
+        JSON; `url` is relative to the index's own place, `filesize` in bytes. No shards of that kind: an empty list,
         which wids refuses to open.
     """
     shards = [shard for shard in manifest.shards if shard.kind == kind and shard.samples]

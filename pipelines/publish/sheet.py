@@ -185,7 +185,7 @@ def _pen(width: int, lines: int) -> Renderer:
 
 
 def one_line(text: object, limit: int) -> str:
-    """A text for a label: control characters and runs of white space become one space, the end is cut with an ellipsis."""
+    """A text for a label: control characters and runs of white space become one space, the end is cut."""
     head = str(text)[: 4 * limit + 64]
     shown = "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in head)
     shown = " ".join(shown.split())
@@ -214,7 +214,7 @@ def contact_sheet(samples: Sequence[Sample], *, columns: int = 2, cell: int = 22
     Args:
         samples: In the order in which they are shown.
         columns: Cards in a row, at least 1; default 2.
-        cell: Side in pixels, 32 to 2048, of the square for each of the two pictures; default 224, the renderer's own size.
+        cell: Side in pixels, 32 to 2048, of the square for each picture; default 224, the renderer's own size.
 
     Returns:
         A grey or colour PNG, the same bytes for the same samples. No samples give one card that says so.
