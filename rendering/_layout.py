@@ -97,6 +97,8 @@ def place(glyphs: Array, count: int, widths: Array, room: int, last_line: int, x
     Returns:
         how many glyphs were placed. Lines ascend; one may be skipped when a glyph is wider than `room`.
     """
+    if last_line < 0:
+        return 0
     line = 0
     total = 0
     x = 0
