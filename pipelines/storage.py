@@ -222,10 +222,10 @@ class AtomicFile:
         """Closing happens when the context ends."""
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.sha256 = self._digest.hexdigest()
         if kind is not None or (self.bytes == 0 and not self.keep_empty):
             self._abandon()
             return
-        self.sha256 = self._digest.hexdigest()
         try:
             with _said_clearly(self.url):
                 if self._temporary:

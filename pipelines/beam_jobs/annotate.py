@@ -23,8 +23,6 @@ from pipelines.sources.reading import Reading
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.tables import TableWriter
 
-CODE = "1"
-
 
 class AnnotateUnit(beam.DoFn):
     """Reads one unit of raw input, scores its rows and writes them; gives the unit's record."""

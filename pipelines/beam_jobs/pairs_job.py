@@ -24,8 +24,6 @@ from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.tables import TableWriter, read_batches
 
-CODE = "1"
-
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
 """Pairs made of the kept rows, the reason of each row (null: kept), and what each rule alone would drop."""
 

@@ -17,8 +17,6 @@ from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.tables import TableWriter, read_batches
 
-CODE = "1"
-
 
 class FilterTable(beam.DoFn):
     """Filters one part into one part."""

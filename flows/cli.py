@@ -1,0 +1,171 @@
+"""The command `pixelpairs`. Exit codes: 0 done; 1 the data or the gate failed; 2 the call was wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flows import environment
+
+app = typer.Typer(
+    name="pixelpairs",
+    help="Training data for pixel-only vision-language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+FAILED = 1
+WRONG_CALL = 2
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turns the errors that a user can cause into one clear message and the right code."""
+    from flows.recipe import RecipeError  # noqa: PLC0415 (keeps `--help` quick)
+    from pipelines.dataset import DatasetError  # noqa: PLC0415
+    from pipelines.jobs import JobError  # noqa: PLC0415
+    from pipelines.ledger import LedgerError  # noqa: PLC0415
+    from pipelines.sources.reading import SourceError  # noqa: PLC0415
+    from pipelines.storage import StorageError  # noqa: PLC0415
+    from pipelines.train.run import TrainError  # noqa: PLC0415
+    from rendering.font import FontError  # noqa: PLC0415
+
+    try:
+        yield
+    except (RecipeError, SourceError, FontError) as error:
+        _say(error)
+        raise typer.Exit(WRONG_CALL) from error
+    except (JobError, LedgerError, StorageError, DatasetError, TrainError) as error:
+        _say(error)
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt as error:
+        err.print("interrupted")
+        raise typer.Exit(130) from error
+    except Exception as error:
+        if type(error).__name__ == "GateError":
+            _say(error)
+            raise typer.Exit(FAILED) from error
+        raise
+
+
+def _say(error: BaseException) -> None:
+    err.print("error: ", style="bold red", end="")
+    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def build(
+    recipe: Annotated[Path, typer.Argument(help="the recipe, a YAML file")],
+    root: Annotated[str, typer.Option(help="where stages and data sets live: a folder or an fsspec URL")] = "pixelpairs-root",
+    plan: Annotated[bool, typer.Option("--plan", help="show the stages and what they will cost; run nothing")] = False,
+    train: Annotated[bool, typer.Option("--train/--no-train", help="start the recipe's trainer on the version")] = True,
+    workers: Annotated[int | None, typer.Option(min=1, help="workers of Beam and Ray; default: the recipe's, else the CPUs")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the orchestrator's log")] = False,
+) -> None:
+    """Build, verify and publish a data set, then start training on it."""
+    environment.settle(verbose=verbose)
+    with _exit_codes():
+        if plan:
+            from flows.plan import show  # noqa: PLC0415
+
+            show(str(recipe), root, workers, out)
+            return
+        _build(str(recipe), root, train=train, workers=workers)
+
+
+def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
+    from flows.build import Context, build_dataset, prepare, share  # noqa: PLC0415
+    from flows.display import showing, summary  # noqa: PLC0415
+
+    prepare(recipe, root, workers)  # the user's mistakes come to light before anything starts
+    context = Context()
+    share(context)
+    with showing(context.board, out):
+        build_dataset(recipe=recipe, root=root, train_after=train, workers=workers)
+    assert context.built is not None
+    summary(context.built, context.board, out)
+
+
+@app.command()
+def verify(version: Annotated[str, typer.Argument(help="folder of a published version")]) -> None:
+    """Read a published version back: hashes, counts, every picture against its text."""
+    from flows.inspection import verify_version  # noqa: PLC0415
+
+    with _exit_codes():
+        if not verify_version(version, out):
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def inspect(
+    what: Annotated[str, typer.Argument(help="folder of a published version, or one tar")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="where the contact sheet goes")] = Path("sheet.png"),
+    samples: Annotated[int, typer.Option(min=1, max=200, help="pictures a kind")] = 8,
+    seed: Annotated[int, typer.Option(help="which samples")] = 0,
+) -> None:
+    """Count what is there and draw a contact sheet of samples."""
+    from flows.inspection import inspect_anything  # noqa: PLC0415
+
+    with _exit_codes():
+        inspect_anything(what, output, samples, seed, out)
+
+
+@app.command()
+def preview(
+    text: Annotated[str, typer.Argument(help="the text; - reads standard input")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],
+    font: Annotated[list[Path] | None, typer.Option(help=".hex or .hex.gz; may be given several times; default: Unifont 15")] = None,
+    width: Annotated[int, typer.Option(help="px")] = 224,
+    height: Annotated[int, typer.Option(help="px")] = 224,
+) -> None:
+    """Draw a text as CLIPPO reads it."""
+    from rendering import Renderer, RenderSpec, load_font  # noqa: PLC0415
+
+    with _exit_codes():
+        try:
+            spec = RenderSpec.from_dict({**RenderSpec.preset("clippo").to_dict(), "width": width, "height": height})
+            renderer = Renderer(spec, font=load_font(*(font or [])))
+            words = sys.stdin.read() if text == "-" else text
+            data = renderer.render_png([words])[0]
+            fitted = int(renderer.fitted([words])[0])
+        except ValueError as error:
+            _say(error)
+            raise typer.Exit(WRONG_CALL) from error
+        try:
+            output.write_bytes(data)
+        except OSError as error:
+            err.print(f"error: cannot write {output}: {error.strerror}")
+            raise typer.Exit(FAILED) from error
+        cut = "" if fitted >= len(words) else f", cut after {fitted} of {len(words)} characters"
+        out.print(f"{output}: {width} x {height} px, {len(data)} bytes{cut}")
+
+
+@app.command()
+def demo(
+    root: Annotated[Path, typer.Option(help="where the demo's input, stages and data set go")] = Path("build/demo"),
+    train: Annotated[bool, typer.Option("--train/--no-train", help="train on what was built")] = True,
+    pictures: Annotated[int | None, typer.Option(min=50, help="pictures to draw; default: the example's own")] = None,
+) -> None:
+    """Make the quickstart's input on the spot, build it, and train on it."""
+    from flows.demo import run_demo  # noqa: PLC0415
+
+    with _exit_codes():
+        run_demo(root, train=train, pictures=pictures, build=_build, out=out)
+
+
+def main(run: Callable[[], None] = app) -> None:
+    """Entry point."""
+    run()
+
+
+if __name__ == "__main__":
+    main()

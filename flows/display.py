@@ -1,0 +1,133 @@
+"""What a person sees while a build runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from flows.progress import Board, Line
+
+if TYPE_CHECKING:
+    from flows.build import Built
+
+_MARKS = {"waiting": "·", "running": "▶", "done": "✔", "cached": "↻", "failed": "✘"}
+_STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "cached": "blue", "failed": "bold red"}
+_REFRESH_SECONDS = 0.25
+
+
+@contextmanager
+def showing(board: Board, console: Console) -> Iterator[None]:
+    """Shows a board until the context ends."""
+    stop = threading.Event()
+    if console.is_terminal:
+        live = Live(_table(board.snapshot()), console=console, refresh_per_second=4, transient=False)
+        worker = threading.Thread(target=_animate, args=(board, live, stop), daemon=True)
+        with live:
+            worker.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                worker.join()
+                live.update(_table(board.snapshot()))
+        return
+    worker = threading.Thread(target=_narrate, args=(board, console, stop), daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def _animate(board: Board, live: Live, stop: threading.Event) -> None:
+    while not stop.wait(_REFRESH_SECONDS):
+        live.update(_table(board.snapshot()))
+
+
+def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
+    """One line a stage when it ends."""
+    told: set[str] = set()
+    while True:
+        last = stop.is_set()
+        for line in board.snapshot():
+            if line.stage not in told and line.state in ("done", "cached", "failed"):
+                told.add(line.stage)
+                console.print(_words(line), markup=False, highlight=False, soft_wrap=True)
+        if last:
+            return
+        stop.wait(_REFRESH_SECONDS)
+
+
+def _words(line: Line) -> str:
+    words = {"done": "done", "cached": "already done", "failed": "FAILED"}[line.state]
+    rows = f", {line.rows:,} rows" if line.rows else ""
+    note = f": {line.note}" if line.note else ""
+    return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
+
+
+def _table(lines: list[Line]) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    for justify in ("left", "left", "left", "right", "right", "left"):
+        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    now = time.monotonic()
+    for line in lines:
+        seconds = now - line.began if line.state == "running" else line.seconds
+        share = _share(line)
+        bar = ProgressBar(total=1.0, completed=share or 0.0, width=24, pulse=share is None) if line.state == "running" else ""
+        rate = f"{line.rows / seconds:,.0f}/s" if line.rows and seconds > 0.2 and line.state in ("running", "done") else ""
+        eta = f"eta {seconds / share - seconds:.0f} s" if line.state == "running" and share and share > 0.02 else ""
+        time_text = "" if line.state == "waiting" else f"{seconds:.1f} s"
+        style = _STYLES[line.state]
+        grid.add_row(
+            f"[{style}]{_MARKS[line.state]}[/]",
+            f"[{style}]{line.stage}[/]",
+            bar,
+            f"{line.rows:,}" if line.rows else "",
+            rate,
+            f"{time_text} {eta} {_plain(line.note)}",
+        )
+    return grid
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")[:100]
+
+
+def _share(line: Line) -> float | None:
+    """How much of a stage is done, 0..1; None where that is not known."""
+    if line.total_rows:
+        return min(1.0, line.rows / line.total_rows)
+    if line.total_units and line.units:
+        return min(1.0, line.units / line.total_units)
+    return None
+
+
+def summary(built: Built, board: Board, console: Console) -> None:
+    """What was built, and where it lies."""
+    manifest = built.manifest
+    samples = manifest.samples()
+    console.print()
+    table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
+    for name in ("kind", "samples", "shards", "bytes"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for kind, count in samples.items():
+        shards = [shard for shard in manifest.shards if shard.kind == kind]
+        table.add_row(kind, f"{count:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
+    console.print(table)
+    places = {"data set": built.folder, "report": built.report}
+    if built.trained is not None:
+        places["training"] = built.trained.folder
+    for name, place in places.items():
+        console.print(f"{name}: {place}", markup=False, highlight=False, soft_wrap=True)
+    reused = len(built.reused)
+    if reused:
+        console.print(f"stages run: {len(built.ran)}, already done: {reused}", highlight=False)

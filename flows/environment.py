@@ -1,0 +1,31 @@
+"""Settings that libraries read when they are imported: no telemetry, no phoning home, quiet logs. Import this first.
+
+What a user has set in the environment stands.
+"""
+
+from __future__ import annotations
+
+import os
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Without a server that the user names, one runs inside the process on SQLite.
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_CLI_PROMPT": "false",
+    "GRPC_VERBOSITY": "ERROR",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+def settle(*, verbose: bool = False) -> None:
+    """Puts the settings into the environment."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+
+
+settle()

@@ -1,0 +1,147 @@
+"""Looking at what is there: `pixelpairs verify` and `pixelpairs inspect`."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from pipelines import dataset, storage, verify
+from pipelines.ledger import LedgerError, check
+from pipelines.publish import sheet
+from pipelines.sources.tarstream import Damage, read_tar
+from rendering import RenderSpec, load_font
+
+_MEMBER_BYTES = 64 << 20
+_SHARDS_SAMPLED = 6
+
+
+def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -> bool:
+    """Reads a version back.
+
+    Args:
+        folder: The version.
+        console: Is told what is wrong, or that nothing is.
+        fonts: Font files that it was rendered with; none: the bundled one.
+
+    Returns:
+        Whether all is as the manifest says.
+
+    Raises:
+        DatasetError: No version lies there, or the fonts are others than its own.
+    """
+    manifest = dataset.load(folder)
+    problems: list[str] = []
+    spec = RenderSpec.from_dict(manifest.render["spec"])
+    paths = tuple(fonts or manifest.recipe.get("render", {}).get("fonts", ()))
+    font = load_font(*paths)
+    if spec.digest(font) != manifest.render["digest"]:
+        raise dataset.DatasetError(
+            f"{folder} was rendered with {manifest.render['font']['name']} (sha256 {manifest.render['font']['sha256'][:12]}…), "
+            f"this is {font.name} ({font.sha256[:12]}…): name the font files"
+        )
+    for kind, steps in sorted(manifest.ledger.items()):
+        try:
+            check(steps)
+        except LedgerError as error:
+            problems.append(f"ledger of {kind}: {error}")
+    for table in manifest.tables:
+        url = storage.join(folder, table.path)
+        if not storage.exists(url) or storage.sha256_of(url) != table.sha256:
+            problems.append(f"{table.path}: gone, or not the file that was published")
+    shared = {"render": manifest.render["spec"], "fonts": list(paths)}
+    shards = [{**shard.model_dump(), "url": storage.join(folder, shard.path)} for shard in manifest.shards]
+    workers = max(1, min(len(shards), len(os.sched_getaffinity(0))))
+    # Spawned, not forked: a fork would copy threads' locks.
+    with Progress(console=console, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("verify", total=sum(shard.samples for shard in manifest.shards))
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for read in pool.map(verify.verify_shard, [shared] * len(shards), shards):
+                problems += [f"{read['path']}: {problem}" for problem in read["problems"]]
+                bars.advance(bar, read["samples"])
+    for problem in problems:
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+    samples = sum(shard.samples for shard in manifest.shards)
+    verdict = f"{len(problems)} problems" if problems else "whole"
+    console.print(
+        f"{manifest.name} {manifest.version}: {len(shards):,} shards, {samples:,} samples, {len(manifest.tables)} tables: {verdict}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return not problems
+
+
+def inspect_anything(what: str, output: Path, count: int, seed: int, console: Console) -> None:
+    """Counts what lies at `what` (a version or a tar) and draws a sheet of samples.
+
+    Raises:
+        DatasetError: Neither lies there.
+    """
+    if what.endswith(".tar"):
+        _inspect_tar(what, output, count, seed, console)
+        return
+    manifest = dataset.load(what)
+    table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
+    for name in ("kind", "samples", "shards", "bytes", "languages"):
+        table.add_column(name, justify="right" if name in ("samples", "shards", "bytes") else "left")
+    samples: list[sheet.Sample] = []
+    for kind, number in manifest.samples().items():
+        shards = [shard for shard in manifest.shards if shard.kind == kind]
+        languages: Counter[str] = Counter()
+        for counts in manifest.languages.get(kind, {}).values():
+            languages.update(counts)
+        top = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(6))
+        table.add_row(kind, f"{number:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}", top)
+        chosen = [shard for shard in shards if shard.samples][:_SHARDS_SAMPLED]
+        for index, shard in enumerate(chosen):
+            share = count // len(chosen) + (index < count % len(chosen))
+            samples += sheet.sample_shard(storage.join(what, shard.path), share, seed)
+    console.print(table)
+    for entry in manifest.tables:
+        console.print(f"table {entry.path}: {entry.rows:,} rows", highlight=False)
+    _draw(samples, output, console)
+
+
+def _inspect_tar(url: str, output: Path, count: int, seed: int, console: Console) -> None:
+    if not storage.exists(url):
+        raise dataset.DatasetError(f"no file at {url}")
+    extensions: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    keys, damage = set(), []
+    with storage.open_read(url) as file:
+        for member in read_tar(file, max_member_bytes=_MEMBER_BYTES):
+            if isinstance(member, Damage):
+                damage.append(f"{member.name or 'archive'} at byte {member.offset}: {member.reason}: {member.detail}")
+                continue
+            key, _, extension = member.name.partition(".")
+            keys.add(key)
+            extensions[extension] += 1
+            if extension == "json" and member.data is not None:
+                try:
+                    rest = orjson.loads(member.data)
+                except ValueError:
+                    damage.append(f"{member.name}: not json")
+                    continue
+                languages[str(rest.get("right_lang") or "und") if isinstance(rest, dict) else "und"] += 1
+    console.print(f"{url}: {storage.size(url):,} bytes, {len(keys):,} samples", highlight=False, soft_wrap=True)
+    console.print("members: " + ", ".join(f"{name} {n:,}" for name, n in sorted(extensions.items())), highlight=False)
+    console.print("languages: " + ", ".join(f"{code} {n:,}" for code, n in languages.most_common(12)), highlight=False)
+    for line in damage:
+        console.print(line, markup=False, style="red", soft_wrap=True)
+    _draw(sheet.sample_shard(url, count, seed), output, console)
+
+
+def _draw(samples: list[sheet.Sample], output: Path, console: Console) -> None:
+    if not samples:
+        console.print("no samples to draw")
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(sheet.contact_sheet(samples))
+    console.print(f"contact sheet: {output}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,294 @@
+"""The stages of a build: from a recipe to each stage's key, its work and its place in the order. Knows no orchestrator.
+
+`flows.build` runs these under Prefect; `flows.plan` shows them and runs nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from flows.recipe import Loaded, Recipe
+from pairs.language import LanguageIdentifier
+from pipelines import stage, storage, verify
+from pipelines.jobs import Progress, outcome_of, run_beam
+from pipelines.ledger import Step
+from pipelines.manifest import StageManifest
+from pipelines.ray_jobs import render
+from pipelines.ray_jobs.tasks import run_tasks
+from pipelines.sources.inputs import Inputs, find
+from pipelines.stage import Outcome, Stage
+from rendering import load_font
+
+
+ANNOTATE_CODE = "1"
+PAIRS_CODE = "1"
+TABLE_CODE = "1"
+BUCKET_BYTES = 64 << 20
+MAX_BUCKETS = 4096
+_STEP = {"word_drop": "drop words"}
+_LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy", "sentencex"), "bitext": ("ftfy", "sacremoses")}
+"""Libraries whose release can change what an annotate stage gives."""
+
+
+def code_of(version: str, *libraries: str) -> str:
+    """The recipe version of a stage's code: our own number, and the releases of the libraries that its output depends on."""
+    return "+".join([version, *(f"{name}-{metadata.version(name)}" for name in libraries)])
+
+
+@dataclass
+class Build:
+    """One run of a recipe under one root.
+
+    Attributes:
+        loaded: The recipe and its folder.
+        root: Where stages and data sets live.
+        stop: Set to end running jobs.
+    """
+
+    loaded: Loaded
+    root: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    _inputs: dict[str, Inputs] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.loaded.recipe
+
+    @functools.cached_property
+    def lid(self) -> LanguageIdentifier:
+        """The language model's whereabouts and hash; not loaded here."""
+        return LanguageIdentifier(None)
+
+    def inputs(self, name: str) -> Inputs:
+        """A source's raw files, looked up once."""
+        if name not in self._inputs:
+            self._inputs[name] = find(name, self.recipe.sources[name], self.loaded.locate, self.root)
+        return self._inputs[name]
+
+    def fonts(self) -> list[str]:
+        """Paths of the fonts, absolute; none: the bundled one."""
+        return [self.loaded.locate(path) for path in self.recipe.render.fonts]
+
+    def bases(self) -> dict[str, str]:
+        """Source -> folder of its raw files."""
+        return {name: self.inputs(name).base for name in self.recipe.sources}
+
+    def photograph_sources(self) -> list[str]:
+        """Sources of photographs with texts."""
+        return [name for name in self.recipe.of_type("image_text") if self.inputs(name).photographs]
+
+    def table_sources(self) -> list[str]:
+        """Sources of alt-texts without photographs."""
+        return [name for name in self.recipe.of_type("image_text") if not self.inputs(name).photographs]
+
+    def kinds(self) -> list[str]:
+        """The kinds of pairs that this build makes."""
+        wanted = list(self.recipe.pairs.wanted())
+        if "image_alt" in wanted and not self.photograph_sources():
+            wanted.remove("image_alt")  # there are tables alone
+        return [str(kind) for kind in wanted]
+
+    def sources_of(self, kind: str) -> list[str]:
+        """Sources whose annotated batches a kind is selected from."""
+        if kind == "image_alt":
+            return self.photograph_sources()
+        return list(self.recipe.of_type({"sentences": "documents", "translations": "bitext"}[kind]))
+
+    # --- annotate ------------------------------------------------------------------------------------------------------------
+
+    def annotate_options(self, name: str) -> dict[str, Any]:
+        """What of the recipe changes a source's annotated batches."""
+        kind = self.recipe.sources[name].type
+        if kind == "documents":
+            assert self.recipe.pairs.sentences is not None
+            return self.recipe.pairs.sentences.model_dump(mode="json")
+        if kind == "bitext":
+            assert self.recipe.pairs.translations is not None
+            return self.recipe.pairs.translations.model_dump(mode="json")
+        return {}
+
+    def annotate_stage(self, name: str) -> Stage:
+        """The stage that reads and scores a source."""
+        # Paths are left out: the content's digest stands for them, so moved data is not read again.
+        source = self.recipe.sources[name].model_dump(mode="json", exclude={"path", "left", "right"})
+        config = {"source": source, "options": self.annotate_options(name), "seed": self.recipe.seed, "name": name}
+        inputs = {"files": self.inputs(name).digest, "language_model": self.lid.sha256}
+        return Stage(f"annotate-{name}", config, inputs, code_of(ANNOTATE_CODE, *_LIBRARIES[self.recipe.sources[name].type]))
+
+    def annotate(self, name: str, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it."""
+        what = self.annotate_stage(name)
+
+        def body(folder: str) -> Outcome:
+            spec = self._spec("annotate", folder) | {
+                "relative_folder": what.folder,
+                "source_name": name,
+                "source": self.recipe.sources[name].model_dump(mode="json"),
+                "units": self.inputs(name).units(),
+                "options": self.annotate_options(name),
+                "language_model": None,
+            }
+            return outcome_of(run_beam(spec, progress, self.stop))
+
+        return stage.run(self.root, what, body)
+
+    # --- select --------------------------------------------------------------------------------------------------------------
+
+    def select_options(self, kind: str) -> dict[str, Any]:
+        """The thresholds of a kind."""
+        options = getattr(self.recipe.pairs, kind)
+        assert options is not None
+        return dict(options.model_dump(mode="json"))
+
+    def pairs_stage(self, kind: str, before: Mapping[str, StageManifest]) -> Stage:
+        """The stage that makes a kind's unique pairs, sorted by key.
+
+        Args:
+            kind: image_alt, sentences, translations or word_drop.
+            before: Name -> manifest of the stages that it reads.
+        """
+        config = {"kind": kind, "options": self.select_options(kind), "seed": self.recipe.seed}
+        name = "word_drop" if kind == "word_drop" else f"select-{kind}"
+        return Stage(name, config, {key: manifest.digest for key, manifest in before.items()}, PAIRS_CODE)
+
+    def make_pairs(self, kind: str, before: Mapping[str, StageManifest], progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it."""
+        parts = [
+            {"url": storage.join(self.root, manifest.folder, part.path), "source": None if kind == "word_drop" else name}
+            for name, manifest in sorted(before.items())
+            for part in manifest.tables()
+        ]
+        size = sum(part.bytes for manifest in before.values() for part in manifest.tables())
+
+        def body(folder: str) -> Outcome:
+            spec = self._spec("pairs", folder) | {
+                "kind": kind,
+                "step": _STEP.get(kind, "filter"),
+                "unit": "pairs",
+                "options": self.select_options(kind),
+                "parts": parts,
+                # By the size of what comes in, so that it depends on the data alone, and a bucket fits a worker.
+                "buckets": min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES))),
+            }
+            return outcome_of(run_beam(spec, progress, self.stop))
+
+        return stage.run(self.root, self.pairs_stage(kind, before), body)
+
+    def table_stage(self, name: str, before: StageManifest) -> Stage:
+        """The stage that filters a table of alt-texts without photographs."""
+        config = {"source": name, "options": self.select_options("image_alt"), "seed": self.recipe.seed}
+        return Stage(f"table-{name}", config, {name: before.digest}, TABLE_CODE)
+
+    def filter_table(self, name: str, before: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it."""
+
+        def body(folder: str) -> Outcome:
+            spec = self._spec("table", folder) | {
+                "step": "filter",
+                "options": self.select_options("image_alt"),
+                "parts": [
+                    {"index": i, "url": storage.join(self.root, before.folder, part.path), "source": name}
+                    for i, part in enumerate(before.tables())
+                ],
+            }
+            return outcome_of(run_beam(spec, progress, self.stop))
+
+        return stage.run(self.root, self.table_stage(name, before), body)
+
+    # --- render, verify ------------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def render_identity(self) -> dict[str, Any]:
+        """What determines every rendered pixel: the spec, the font, and the digest of both."""
+        spec = self.recipe.render.spec()
+        font = load_font(*self.fonts())
+        return {"spec": spec.to_dict(), "font": {"name": font.name, "sha256": font.sha256}, "digest": spec.digest(font)}
+
+    def render_stage(self, kind: str, pairs: StageManifest) -> Stage:
+        """The stage that writes a kind's shards."""
+        config = {"kind": kind, "samples": self.recipe.shards.of(kind), "render": self.render_identity}
+        return Stage(f"render-{kind}", config, {"pairs": pairs.digest}, render.CODE)
+
+    def render(self, kind: str, pairs: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it."""
+        shards = render.plan_shards(pairs, kind, self.recipe.shards.of(kind))
+        runtime = self.recipe.runtime
+
+        def body(folder: str) -> Outcome:
+            job = {
+                "root": self.root,
+                "folder": folder,
+                "render": self.render_identity["spec"],
+                "fonts": self.fonts(),
+                "bases": self.bases(),
+            }
+            run = functools.partial(
+                render.run, address=runtime.ray.address, workers=runtime.worker_count(), progress=progress, stop=self.stop
+            )
+            return render.body(job, shards, pairs, run)
+
+        return stage.run(self.root, self.render_stage(kind, pairs), body)
+
+    def verify_stage(self, kind: str, rendered: StageManifest) -> Stage:
+        """The stage that reads a kind's shards back."""
+        return Stage(f"verify-{kind}", {"kind": kind, "render": self.render_identity}, {"shards": rendered.digest}, verify.CODE)
+
+    def verify(self, kind: str, rendered: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it; the manifest's facts hold the problems of each shard that has any."""
+        shards = [
+            {
+                "url": storage.join(self.root, rendered.folder, part.path),
+                "path": part.path,
+                "kind": kind,
+                "bytes": part.bytes,
+                "sha256": part.sha256,
+                "samples": part.rows,
+                "first_key": part.facts["first_key"],
+                "last_key": part.facts["last_key"],
+            }
+            for part in rendered.shards()
+        ]
+        shared = {"render": self.render_identity["spec"], "fonts": self.fonts()}
+        runtime = self.recipe.runtime
+
+        def body(folder: str) -> Outcome:
+            problems: dict[str, list[str]] = {}
+            samples = units = 0
+            for read in run_tasks(
+                verify.verify_shard,
+                shared,
+                shards,
+                address=runtime.ray.address,
+                workers=runtime.worker_count(),
+                stop=self.stop,
+            ):
+                samples, units = samples + read["samples"], units + 1
+                if read["problems"]:
+                    problems[read["path"]] = read["problems"]
+                if progress is not None:
+                    progress(samples, units)
+            return Outcome(parts=[], facts={"samples": samples, "shards": units, "problems": problems})
+
+        return stage.run(self.root, self.verify_stage(kind, rendered), body)
+
+    def _spec(self, job: str, folder: str) -> dict[str, Any]:
+        runtime = self.recipe.runtime
+        return {
+            "job": job,
+            "root": self.root,
+            "folder": folder,
+            "seed": self.recipe.seed,
+            "workers": runtime.worker_count(),
+            "beam": runtime.beam.model_dump(mode="json"),
+        }
+
+
+def chain(stages: list[StageManifest]) -> list[list[Step]]:
+    """The steps of each stage, for the ledger's check."""
+    return [manifest.ledger for manifest in stages]

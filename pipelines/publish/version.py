@@ -1,0 +1,95 @@
+"""Puts a version where users find it: all at once, immutable, its manifest last; then names it the champion."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+
+from pipelines import manifest as manifests
+from pipelines import storage
+from pipelines.dataset import CHAMPION, VERSION_DIGITS, DatasetManifest, encode, load
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version that is there."""
+
+    folder: str
+    version: str
+    manifest_sha256: str
+    new: bool
+
+
+def version_of(manifest: DatasetManifest) -> str:
+    """The version's name: 12 hex digits of the digest of all that the manifest says. Equal builds get equal names."""
+    return manifests.digest_of(manifest.model_copy(update={"version": ""}).model_dump())[:VERSION_DIGITS]
+
+
+def folder_of(root: str, name: str, version: str) -> str:
+    """Where a version lies."""
+    return storage.join(root, "datasets", name, version)
+
+
+def publish(root: str, manifest: DatasetManifest, files: dict[str, str], contents: dict[str, bytes]) -> Published:
+    """Publishes a version unless it is there already.
+
+    A local root: everything is gathered in a folder beside, which then takes the version's name at once. An object store: the
+    manifest is written last, and a folder without one is no version.
+
+    Args:
+        root: Where data sets live.
+        manifest: Complete, `version` set.
+        files: Path in the version -> URL of a file to be placed there (shards, tables).
+        contents: Path in the version -> bytes of a side file.
+
+    Raises:
+        StorageError: The disk is full or cannot be written; nothing is then visible.
+    """
+    folder = folder_of(root, manifest.name, manifest.version)
+    data = encode(manifest)
+    digest = hashlib.sha256(data).hexdigest()
+    if storage.exists(storage.join(folder, manifests.NAME)):
+        return Published(folder, manifest.version, digest, new=False)
+    local = storage.is_local(folder)
+    work = storage.join(root, "datasets", manifest.name, f".publishing-{manifest.version}-{os.getpid()}") if local else folder
+    try:
+        for path in sorted({*files, *contents}):
+            storage.make_folder(storage.join(work, *path.split("/")[:-1]))
+        for path, url in sorted(files.items()):
+            storage.place(url, storage.join(work, path))
+        for path, content in sorted(contents.items()):
+            storage.write_bytes(storage.join(work, path), content)
+        storage.write_bytes(storage.join(work, manifests.NAME), data)
+        if local:
+            try:
+                storage.local_path(work).rename(storage.local_path(folder))
+            except OSError:
+                if not storage.exists(storage.join(folder, manifests.NAME)):
+                    raise
+                # Another build of the same recipe was first: its bytes are these bytes.
+                shutil.rmtree(storage.local_path(work), ignore_errors=True)
+    except BaseException:
+        if local:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(storage.local_path(work))
+        raise
+    return Published(folder, manifest.version, digest, new=True)
+
+
+def promote(root: str, published: Published) -> dict[str, str]:
+    """Names a version the one in use: writes champion.json beside the versions, last of all."""
+    manifest = load(published.folder)
+    url = storage.join(root, "datasets", manifest.name, CHAMPION)
+    champion = {"version": published.version, "manifest_sha256": published.manifest_sha256}
+    with contextlib.suppress(OSError, ValueError):
+        old = json.loads(storage.read_bytes(url))
+        if all(old.get(name) == value for name, value in champion.items()):
+            return old  # type: ignore[no-any-return]
+    champion["promoted"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    storage.write_bytes(url, json.dumps(champion, indent=1).encode() + b"\n")
+    return champion

@@ -1,0 +1,134 @@
+"""Finds a source's raw files, names what is in them by hash, and cuts them into units of work."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines import storage
+from pipelines.manifest import digest_of
+from pipelines.sources import image_text
+from pipelines.sources.reading import SourceError, relative
+from pipelines.sources.spec import BitextSource, ImageTextSource, Source
+
+FINGERPRINTS = "fingerprints.json"
+
+
+@dataclass(slots=True)
+class Inputs:
+    """The raw files of one source.
+
+    Attributes:
+        name: The source's name in the recipe.
+        source: The recipe's words on it, its paths located.
+        base: Folder that origins and errors are relative to.
+        files: (path relative to base, URL), sorted by path.
+        prints: Path -> fingerprint of its content.
+        photographs: Whether the source brings photographs.
+    """
+
+    name: str
+    source: Source
+    base: str
+    files: list[tuple[str, str]]
+    prints: dict[str, str] = field(default_factory=dict)
+    photographs: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Hash of names and contents; does not depend on where the files lie or in which order they were named."""
+        return digest_of(sorted(self.prints.items()))
+
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(storage.size(url) for _, url in self.files)
+
+    def units(self) -> list[dict[str, Any]]:
+        """What to work on, one part of output each, in an order that the files' names give alone."""
+        if isinstance(self.source, BitextSource):
+            (path, left), (_, right) = self.files
+            return [{"index": 0, "url": left, "right_url": right, "path": path}]
+        units: list[dict[str, Any]] = []
+        for path, url in self.files:
+            cuts = image_text.plan(self.source, url) if isinstance(self.source, ImageTextSource) else [{}]
+            units += [{"index": len(units) + i, "url": url, "path": path, "cut": cut} for i, cut in enumerate(cuts)]
+        return units
+
+
+def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
+    """Looks a source's files up.
+
+    Args:
+        name: The source's name in the recipe.
+        source: The recipe's words on it.
+        locate: Makes a path of the recipe absolute.
+        root: Where fingerprints are remembered.
+
+    Raises:
+        SourceError: A file is missing, or a source mixes files with and without photographs.
+    """
+    if isinstance(source, BitextSource):
+        patterns = [source.left, source.right]
+    else:
+        patterns = [source.path] if isinstance(source.path, str) else list(source.path)
+    located = [locate(pattern) for pattern in patterns]
+    urls: list[str] = []
+    for written, pattern in zip(patterns, located, strict=True):
+        try:
+            urls += storage.expand(pattern)
+        except storage.StorageError as error:
+            raise SourceError(f"sources.{name}: no file at {written!r} (looked for {pattern})") from error
+    base = _common([storage.static_prefix(pattern) for pattern in located])
+    files = [(relative(url, base), url) for url in urls]
+    if not isinstance(source, BitextSource):
+        files = sorted(set(files))
+    inputs = Inputs(name, source, base, files)
+    if isinstance(source, ImageTextSource):
+        having = {image_text.has_images(source, url) for _, url in files}
+        if len(having) > 1:
+            raise SourceError(f"sources.{name}: some of its files bring photographs and some do not; make two sources of them")
+        inputs.photographs = having == {True}
+    inputs.prints = _fingerprints(root, files)
+    return inputs
+
+
+def _common(folders: list[str]) -> str:
+    if len(set(folders)) == 1:
+        return folders[0]
+    if any("://" in folder for folder in folders):
+        split = [folder.split("/") for folder in folders]
+        same = 0
+        while all(len(words) > same and words[same] == split[0][same] for words in split):
+            same += 1
+        return "/".join(split[0][:same])
+    return os.path.commonpath(folders)
+
+
+def _fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
+    """Fingerprints of the files; one whose size and time have not changed since is not read again."""
+    memory = storage.join(root, "cache", FINGERPRINTS)
+    known: dict[str, list[Any]] = {}
+    if storage.exists(memory):
+        try:
+            known = json.loads(storage.read_bytes(memory))
+        except ValueError:
+            known = {}
+    prints, news = {}, {}
+    for path, url in files:
+        if not storage.is_local(url):
+            prints[path] = storage.fingerprint(url)
+            continue
+        facts = storage.local_path(url).stat()
+        stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+        old = known.get(url)
+        if old is not None and old[0] == stamp:
+            prints[path] = old[1]
+        else:
+            prints[path] = storage.fingerprint(url)
+            news[url] = [stamp, prints[path]]
+    if news:
+        storage.make_folder(storage.join(root, "cache"))
+        storage.write_bytes(memory, json.dumps({**known, **news}).encode())
+    return prints

@@ -1,0 +1,132 @@
+"""Runs a trainer as a process of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines import storage
+from pipelines.train.spec import State, TrainerSpec, fill
+
+LOG = "log.txt"
+STATE = "state.json"
+_TAIL_BYTES = 20_000
+_GRACE_SECONDS = 10
+
+
+@dataclass(slots=True)
+class LocalLauncher:
+    """Launches processes whose state lies in a folder each, so that another process can ask after them.
+
+    Attributes:
+        folder: Holds one folder a job: its log and its state.
+    """
+
+    folder: str
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def _place(self, job_id: str) -> Path:
+        return storage.local_path(storage.join(self.folder, job_id))
+
+    def submit(self, spec: TrainerSpec, fields: dict[str, str], job_id: str) -> str:
+        """Starts the command in a process group of its own; takes up a job of this id that still runs.
+
+        Raises:
+            ValueError: The command names an unknown field.
+            OSError: There is no such program.
+        """
+        place = self._place(job_id)
+        place.mkdir(parents=True, exist_ok=True)
+        if self.status(job_id) is State.RUNNING:
+            return job_id
+        words = fill(spec.argv, fields)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **spec.env}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], environment.get("PYTHONPATH", "")]))
+        with (place / LOG).open("wb") as log:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+        self._running[job_id] = process
+        (place / STATE).write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
+        return job_id
+
+    def status(self, handle: str) -> State:
+        """Where the job stands; FAILED for one whose process is gone without a word."""
+        process = self._running.get(handle)
+        if process is not None:
+            code = process.poll()
+            if code is None:
+                return State.RUNNING
+            if code < 0:
+                return State.CANCELLED
+            return State.SUCCEEDED if code == 0 else State.FAILED
+        try:
+            state = json.loads((self._place(handle) / STATE).read_text())
+        except (OSError, ValueError):
+            return State.FAILED
+        # The start time tells the job from a later process with the same number.
+        alive = state.get("started") is not None and _started(int(state["pid"])) == state["started"]
+        return State.RUNNING if alive else State.FAILED
+
+    def logs(self, handle: str) -> str:
+        """The last 20 kB of what it printed."""
+        try:
+            with (self._place(handle) / LOG).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def cancel(self, handle: str) -> None:
+        """Asks the job's process group to end, and ends it after 10 s."""
+        process = self._running.get(handle)
+        if process is None or process.poll() is not None:
+            return
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_GRACE_SECONDS)
+                return
+
+    def follow(self, handle: str, timeout: float | None, said: Callable[[str], None]) -> State:
+        """Waits for the end, handing on each line that the job prints.
+
+        Args:
+            handle: From `submit`.
+            timeout: Seconds; a job that takes longer is cancelled.
+            said: Called with each whole line.
+        """
+        began = time.monotonic()
+        path = self._place(handle) / LOG
+        with path.open("rb") as log:
+            rest = b""
+            while True:
+                state = self.status(handle)
+                rest += log.read()
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    said(line.decode("utf-8", "replace"))
+                if state is not State.RUNNING:
+                    return state
+                if timeout is not None and time.monotonic() - began > timeout:
+                    self.cancel(handle)
+                    return State.CANCELLED
+                time.sleep(0.2)
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None where it is gone (or a zombie)."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if words[0] == "Z" else words[19]

@@ -1,0 +1,1 @@
+"""The reference trainer: CLIPPO's objective on a published version, in PyTorch. Run it with `python -m pipelines.train.reference`."""

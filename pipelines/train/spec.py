@@ -1,0 +1,76 @@
+"""What is started on a published version: the trainer's spec and what a launcher must do with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Resources(BaseModel):
+    """What a trainer needs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus: int = Field(default=1, ge=1)
+    gpus: int = Field(default=0, ge=0)
+    memory_gib: float | None = Field(default=None, gt=0)
+
+
+class TrainerSpec(BaseModel):
+    """A training command.
+
+    Words of `argv` may hold `{dataset}` (the version's folder), `{out}` (where results go), `{manifest_sha256}`, `{mix}`
+    (`kind=weight,…`) and `{python}` (this interpreter); any other brace is an error. No shell reads them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["local"] = Field(default="local", description="where it runs: local process")
+    argv: list[str] = Field(min_length=1, description="program and arguments; never through a shell")
+    env: dict[str, str] = Field(default_factory=dict, description="added to the environment")
+    resources: Resources = Resources()
+    timeout_seconds: float | None = Field(default=None, gt=0, description="longer than that is a failure; null: no bound")
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Launcher(Protocol):
+    """What runs trainers: a local process now, cluster jobs by the same four words."""
+
+    def submit(self, spec: TrainerSpec, fields: dict[str, str], job_id: str) -> str:
+        """Starts the command unless a job of this id is already there; returns its handle."""
+
+    def status(self, handle: str) -> State:
+        """Where the job stands."""
+
+    def logs(self, handle: str) -> str:
+        """What it has printed so far (the last part of it)."""
+
+    def cancel(self, handle: str) -> None:
+        """Stops it."""
+
+
+def fill(words: list[str], fields: dict[str, Any]) -> list[str]:
+    """Puts the fields into a command's words.
+
+    Raises:
+        ValueError: A word names a field that there is not.
+    """
+    filled = []
+    for word in words:
+        for name, value in fields.items():
+            word = word.replace("{" + name + "}", str(value))  # noqa: PLW2901
+        if "{" in word and word.partition("{")[2].partition("}")[0].isidentifier() and "}" in word:
+            unknown = word.partition("{")[2].partition("}")[0]
+            raise ValueError(f"trainer argv: no field {{{unknown}}}; there are {', '.join(sorted(fields))}")
+        filled.append(word)
+    return filled
