@@ -1,6 +1,7 @@
 """Images with their alternative texts: what is measured of a text, and which rules a pair must pass.
 
-`annotate` measures, once; `select` applies thresholds to the measured columns, so a changed threshold measures nothing again.
+`annotate` measures, once; `select` applies thresholds to the measured columns, so a changed threshold measures
+nothing again.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pairs import arrow, characters, flags, keys, language, normalise, reasons
-from pairs.schema import PAIR_SCHEMA
+from pairs import arrow, boilerplate, characters, flags, keys, language, normalise, reasons
 
 MAX_CHARS: Final = 10_000
-"""Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in n_chars."""
+"""Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in
+n_chars."""
 
 SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("raw_text", pa.string()),  # as it came, cut to MAX_CHARS
@@ -31,6 +32,8 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("punct_share", pa.float32()),  # punctuation and symbols
     ("repetition", pa.float32()),  # share of words that repeat an earlier one
     ("longest_run", pa.int64()),  # one character side by side
+    ("n_separators", pa.int64()),  # commas, semicolons, bars: what stands between the items of a list
+    ("n_hashtags", pa.int64()),
     ("script_switches", pa.int64()),  # one alphabet into another inside a word
     ("weight", pa.int64()),  # characters, those of scripts without spaces twice
     ("is_url", pa.bool_()),
@@ -41,7 +44,6 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("is_slug", pa.bool_()),
     ("is_boilerplate", pa.bool_()),
     ("is_mojibake", pa.bool_()),
-    ("is_keywords", pa.bool_()),
     ("is_repaired", pa.bool_()),  # normalising changed more than white space at the ends
 )
 """The columns that `annotate` adds."""
@@ -59,19 +61,22 @@ _IN_SCORES: Final = (
 )
 
 Rule = Literal[
-    "too_long", "empty", "mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate", "few_letters",
-    "many_digits", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language", "image_format",
+    "too_long", "empty", "mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate",
+    "few_letters",
+    "many_digits", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
+    "image_format",
     "image_too_small", "image_aspect",
 ]  # fmt: skip
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
-"""All rules, in the default order: what the text is comes before how much of it there is, so that a reason names the cause."""
+"""All rules, in the default order: what the text is comes before how much of it there is, so that a reason names the
+cause."""
 
 
 class AltTextOptions(BaseModel):
     """Thresholds of the alt-text rules; null (or false) switches a rule off.
 
-    The defaults are ours, for many languages: gentle on text (single words pass, nothing is asked of grammar or of English),
-    strict on what describes no picture.
+    The defaults are ours, for many languages: gentle on text (single words pass, nothing is asked of grammar or of
+    English), strict on what describes no picture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,7 +107,7 @@ class AltTextOptions(BaseModel):
         0.5,
         ge=0,
         le=1,
-        description="repetition: most words that repeat an earlier one / words, in texts of repetition_min_words or more",
+        description="repetition: most words that repeat an earlier one / words, in texts of repetition_min_words on",
     )
     repetition_min_words: int = Field(4, ge=2, le=1000, description="repetition: a shorter text is never dropped by it")
     max_run: int | None = Field(
@@ -123,7 +128,16 @@ class AltTextOptions(BaseModel):
     file_name: bool = Field(True, description="file_name: drop names of files and stock codes (LiT, appendix E)")
     slug: bool = Field(True, description="slug: drop words joined by hyphens or underscores")
     boilerplate: bool = Field(True, description="boilerplate: drop names of page elements, buttons and networks")
-    keywords: bool = Field(True, description="keywords: drop lists of search words and hashtags")
+    max_hashtags: int | None = Field(4, ge=0, description="keywords: most hashtags")
+    keywords_min_pieces: int | None = Field(
+        10, ge=2, description="keywords: a list of this many pieces between commas, semicolons or bars, or more, ..."
+    )
+    keywords_max_piece_words: float = Field(
+        2.5,
+        ge=1,
+        le=100,
+        description="keywords: ... is one of search words if its pieces have at most this many words on average",
+    )
     languages: tuple[str, ...] | None = Field(
         None,
         min_length=1,
@@ -179,8 +193,10 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "letter_share": pa.array(measured.share(measured.letters)),
         "digit_share": pa.array(measured.share(measured.digits)),
         "punct_share": pa.array(measured.share(measured.puncts)),
-        "repetition": pa.array(characters.repetition(text)),
+        "repetition": pa.array(measured.repetition),
         "longest_run": pa.array(measured.longest_run),
+        "n_separators": pa.array(measured.separators),
+        "n_hashtags": pa.array(measured.hashtags),
         "script_switches": pa.array(measured.script_switches),
         "weight": pa.array(measured.chars + measured.unspaced),
         "is_url": flags.url(text),
@@ -189,9 +205,8 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "is_template": flags.template(text),
         "is_file_name": flags.file_name(text),
         "is_slug": flags.slug(text),
-        "is_boilerplate": flags.boilerplate(text),
+        "is_boilerplate": boilerplate.boilerplate(text),
         "is_mojibake": flags.mojibake(text),
-        "is_keywords": flags.keywords(text),
         "is_repaired": pc.not_equal(pc.utf8_trim_whitespace(raw), text),
     }
     kept = {name: text if name == "text" else batch.column(name) for name in batch.schema.names}
@@ -221,8 +236,8 @@ def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.Boolea
         options: The thresholds.
 
     Returns:
-        Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules pass rows
-        without an image.
+        Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules
+        pass rows without an image.
     """
     column = batch.column
     found: dict[str, pa.BooleanArray] = {"empty": pc.equal(column("n_chars"), 0)}
@@ -240,7 +255,7 @@ def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.Boolea
     ]
     if too_short:
         found["too_short"] = _any(too_short)
-    for rule in ("mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate", "keywords"):
+    for rule in ("mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate"):
         if getattr(options, rule):
             found[rule] = column(f"is_{rule}")
     if options.min_letter_share is not None:
@@ -252,6 +267,17 @@ def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.Boolea
         found["repetition"] = pc.and_(long_enough, _above(column("repetition"), options.max_repetition))
     if options.max_run is not None:
         found["long_run"] = _above(column("longest_run"), options.max_run)
+    keywords = []
+    if options.max_hashtags is not None:
+        keywords.append(_above(column("n_hashtags"), options.max_hashtags))
+    if options.keywords_min_pieces is not None:
+        pieces = pc.add(column("n_separators"), 1)
+        short = pc.less_equal(
+            column("n_words"), pc.multiply(pieces.cast(pa.float64()), options.keywords_max_piece_words)
+        )
+        keywords.append(pc.and_(pc.greater_equal(pieces, options.keywords_min_pieces), short))
+    if keywords:
+        found["keywords"] = _any(keywords)
     if options.max_script_switches is not None:
         found["mixed_script"] = _above(column("script_switches"), options.max_script_switches)
     if options.languages is not None:
@@ -278,7 +304,8 @@ def _any(masks: list[pa.BooleanArray]) -> pa.BooleanArray:
 
 
 def _wrong_language(batch: pa.RecordBatch, options: AltTextOptions, allowed: tuple[str, ...]) -> pa.BooleanArray:
-    """Surely identified as none of the allowed languages, nor as one that is mistaken for them; a hint of the page decides first."""
+    """Surely identified as none of the allowed languages, nor as one that is mistaken for them; a hint of the page
+    decides first."""
     lang = batch.column("lang")
     listed = pa.array([False] * batch.num_rows)
     for code in allowed:
@@ -361,7 +388,8 @@ def to_table(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
         source: The source's name in the recipe.
 
     Returns:
-        n rows: key (content key of ("metadata", url, text)), source, origin, url, text, lang (BCP 47 or null), scores (JSON).
+        n rows: key (content key of ("metadata", url, text)), source, origin, url, text, lang (BCP 47 or null), scores
+        (JSON).
     """
     n = batch.num_rows
     text, url = batch.column("text"), arrow.strings(batch.column("url"))

@@ -113,7 +113,8 @@ def sub(column: pa.StringArray, pattern: str, replacement: str, *, where: str | 
 
 
 def per_value(column: pa.StringArray, function: Any) -> pa.StringArray:
-    """A Python function applied once to each distinct value: for columns of few distinct values, such as language tags."""
+    """A Python function applied once to each distinct value: for columns of few distinct values, such as language
+    tags."""
     encoded = column.dictionary_encode()
     mapped = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return mapped.take(encoded.indices)

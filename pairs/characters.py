@@ -1,7 +1,7 @@
 """What a text is made of, counted for a whole column at once over its code points.
 
-One table over all of Unicode says of each code point its class and its script; the column is decoded once, end to end, and
-every measure is a NumPy reduction over it. Tables come from the `unicodedata` of the running Python.
+One table over all of Unicode says of each code point its class and its script; the column is decoded once, end to
+end, and every measure is a NumPy reduction over it. Tables come from the `unicodedata` of the running Python.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairs import arrow
+from pairs.jit import jit
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 CodePoints = npt.NDArray[np.uint32]
 
 OTHER, LETTER, MARK, DIGIT, NUMBER, PUNCT, SYMBOL, SPACE = range(8)
-"""Classes of code points: Unicode's general categories L, M, Nd, Nl+No, P, S, Z (and white space); the rest is OTHER."""
+"""Classes of code points: Unicode's general categories L, M, Nd, Nl+No, P, S, Z (and white space); the rest is
+OTHER."""
 
 _CLASS_OF: Final = {"L": LETTER, "M": MARK, "N": NUMBER, "P": PUNCT, "S": SYMBOL, "Z": SPACE, "C": OTHER}
 
@@ -33,7 +35,8 @@ _SCRIPT_WORDS: Final = {
     "KATAKANA": "Kana", "KATAKANA-HIRAGANA": "Kana", "HANGUL": "Hang", "ARABIC": "Arab", "HEBREW": "Hebr",
     "DEVANAGARI": "Deva", "BENGALI": "Beng", "GURMUKHI": "Guru", "GUJARATI": "Gujr", "ORIYA": "Orya", "TAMIL": "Taml",
     "TELUGU": "Telu", "KANNADA": "Knda", "MALAYALAM": "Mlym", "SINHALA": "Sinh", "THAI": "Thai", "LAO": "Laoo",
-    "TIBETAN": "Tibt", "MYANMAR": "Mymr", "GEORGIAN": "Geor", "ETHIOPIC": "Ethi", "CHEROKEE": "Cher", "CANADIAN": "Cans",
+    "TIBETAN": "Tibt", "MYANMAR": "Mymr", "GEORGIAN": "Geor", "ETHIOPIC": "Ethi", "CHEROKEE": "Cher",
+    "CANADIAN": "Cans",
     "KHMER": "Khmr", "MONGOLIAN": "Mong", "ARMENIAN": "Armn", "SYRIAC": "Syrc", "THAANA": "Thaa", "NKO": "Nkoo",
     "YI": "Yiii", "TIFINAGH": "Tfng", "OL CHIKI": "Olck", "BALINESE": "Bali", "JAVANESE": "Java", "SUNDANESE": "Sund",
     "BOPOMOFO": "Bopo", "COPTIC": "Copt", "GLAGOLITIC": "Glag", "VAI": "Vaii", "CHAM": "Cham", "TAI LE": "Tale",
@@ -65,9 +68,11 @@ UNSPACED: Final[tuple[str, ...]] = (
 
 _CJK: Final = ("Hani", "Hira", "Kana", "Bopo", "Yiii")
 CHARS_PER_WORD_CJK: Final = 2
-"""Han, kana: characters a word; Chinese words average 1.5 to 1.8 characters and Japanese ones some 2.2 in segmented corpora."""
+"""Han, kana: characters a word; Chinese words average 1.5 to 1.8 characters and Japanese ones some 2.2 in segmented
+corpora."""
 CHARS_PER_WORD_SEA: Final = 5
-"""Letters a word in the unspaced scripts of South East Asia: Thai words average 4 to 5 characters in segmented corpora."""
+"""Letters a word in the unspaced scripts of South East Asia: Thai words average 4 to 5 characters in segmented
+corpora."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Tables:
     kind: Bytes  # the classes above
     script: Bytes  # index into SCRIPTS, of letters and marks
     extend: npt.NDArray[np.bool_]  # marks, joiners, variation selectors, emoji modifiers: never begin a cluster
+    lower: CodePoints  # the small letter of a capital, where it is one code point
 
 
 def _script_word(name: str) -> str:
@@ -96,6 +102,7 @@ def tables() -> Tables:
     kind = np.zeros(0x110000, np.uint8)
     script = np.zeros(0x110000, np.uint8)
     extend = np.zeros(0x110000, bool)
+    lower = np.arange(0x110000, dtype=np.uint32)
     for code in range(0x20000):
         if 0xAC00 <= code <= 0xD7A3 or 0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF or 0xD800 <= code <= 0xF8FF:
             continue
@@ -105,6 +112,9 @@ def tables() -> Tables:
         if category[0] in "LM":
             script[code] = NUMBER_OF[_script_word(unicodedata.name(character, ""))]
         extend[code] = category[0] == "M"
+        small = character.lower()
+        if len(small) == 1:
+            lower[code] = ord(small)
     for start, end, code_name in (
         (0x3400, 0x4DBF, "Hani"), (0x4E00, 0x9FFF, "Hani"), (0x20000, 0x323AF, "Hani"), (0xAC00, 0xD7A3, "Hang"),
     ):  # fmt: skip
@@ -119,9 +129,9 @@ def tables() -> Tables:
     extend[0xE0100 : 0xE01EF + 1] = True
     # Thai and Lao SARA AM are letters to Unicode's categories but extend the consonant before them (UAX 29).
     extend[[0x0E33, 0x0EB3]] = True
-    for table in (kind, script, extend):
+    for table in (kind, script, extend, lower):
         table.setflags(write=False)
-    return Tables(kind, script, extend)
+    return Tables(kind, script, extend, lower)
 
 
 @functools.cache
@@ -138,7 +148,11 @@ class Column:
 
     code: CodePoints  # (total,)
     start: Ints  # (n + 1,): row r is code[start[r]:start[r + 1]]
-    row: Ints  # (total,): each code point's row
+
+    @functools.cached_property
+    def row(self) -> Ints:
+        """int64 (total,): each code point's row."""
+        return np.repeat(np.arange(self.n), self.length)
 
     @property
     def n(self) -> int:
@@ -171,7 +185,7 @@ def decode(texts: pa.StringArray) -> Column:
     length = pc.utf8_length(texts).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     start = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(length, out=start[1:])
-    return Column(code, start, np.repeat(np.arange(len(texts)), length))
+    return Column(code, start)
 
 
 def encode(code: CodePoints, row: Ints, n: int) -> pa.StringArray:
@@ -199,112 +213,207 @@ class Measures:
     digits: Ints  # decimal digits
     puncts: Ints  # punctuation and symbols
     spaces: Ints
-    script: npt.NDArray[np.intp]  # index into SCRIPTS of the most frequent script among the letters
-    scripts: Ints  # how many scripts have at least two letters; Han, kana and Bopomofo are one
+    script: Ints  # index into SCRIPTS of the most frequent script among letters and marks; 0 where there is none
     script_switches: Ints  # places where a letter follows a letter of another alphabet, without a space
     longest_run: Ints  # most repetitions of one character that is no space or digit, side by side
-    unspaced: Ints  # letters of scripts without spaces
+    unspaced: Ints  # letters and marks of scripts without spaces
+    separators: Ints  # , ; | and their like: what stands between the items of a list
+    hashtags: Ints  # # before a letter
+    repetition: npt.NDArray[np.float32]  # 1 - distinct words / words
 
     def share(self, part: Ints) -> npt.NDArray[np.float32]:
         """part / characters that are no spaces; 0 for an empty text."""
         seen = np.maximum(self.chars - self.spaces, 1)
-        return (part / seen).astype(np.float32)
+        return np.asarray(part / seen, np.float32)
 
 
 def measure(texts: pa.StringArray) -> Measures:
     """Counts a whole column.
 
-    Words are runs without a space that hold a letter or digit of a spaced script; letters of scripts without spaces add one
-    word for each `CHARS_PER_WORD_CJK` or `CHARS_PER_WORD_SEA` begun.
+    Words are runs without a space that hold a letter or digit of a spaced script; letters of scripts without spaces add
+    one word for each `CHARS_PER_WORD_CJK` or `CHARS_PER_WORD_SEA` begun. Repetition compares words without their case
+    and the punctuation around them; in Han and kana it compares pairs of neighbouring characters.
 
     Args:
         texts: n strings; null counts as empty.
 
     Returns:
-        Integer counts, each of shape (n,).
+        Counts, each of shape (n,).
     """
     column = decode(texts)
     table = tables()
-    n, total = column.n, len(column.code)
-    kind = table.kind[column.code]
-    script = table.script[column.code]
-    counts = np.bincount(column.row * 8 + kind, minlength=n * 8).reshape(n, 8)
-    first = column.is_start()
-
-    by_script = np.bincount(column.row * len(SCRIPTS) + script, minlength=n * len(SCRIPTS)).reshape(n, len(SCRIPTS))
-    by_script[:, 0] = 0
-    dominant = np.argmax(by_script, axis=1)
-    cjk = by_script[:, script_set(*_CJK)].sum(axis=1)
-    unspaced = by_script[:, script_set(*UNSPACED)].sum(axis=1)
-    several = (by_script >= 2) & ~script_set(*_CJK)
-    scripts = several.sum(axis=1) + (cjk >= 2)
-
-    is_space = kind == SPACE
-    is_unspaced = script_set(*UNSPACED)[script]
-    wordy = ((kind == LETTER) | (kind == DIGIT) | (kind == MARK)) & ~is_unspaced
-    words = np.zeros(n, np.int64)
-    runs = np.zeros(n, np.int64)
-    switches = np.zeros(n, np.int64)
-    if total:
-        token = np.cumsum(is_space | first) - 1
-        holds = np.zeros(int(token[-1]) + 1, bool)
-        holds[token[wordy]] = True
-        token_row = column.row[is_space | first]
-        words = np.bincount(token_row[holds], minlength=n)
-        change = np.ones(total, bool)
-        change[1:] = column.code[1:] != column.code[:-1]
-        change |= first
-        begins = np.flatnonzero(change)
-        lengths = np.diff(np.append(begins, total))
-        lengths[is_space[begins] | (kind[begins] == DIGIT)] = 0
-        np.maximum.at(runs, column.row[begins], lengths)
-        alphabetic = ~(script_set(*UNSPACED) | script_set("Zyyy", "Hang"))
-        letter = alphabetic[script] & (kind == LETTER)
-        switch = np.zeros(total, bool)
-        switch[1:] = letter[1:] & letter[:-1] & (script[1:] != script[:-1]) & ~first[1:]
-        switches = column.per_row(switch)
-    words = words + -(-cjk // CHARS_PER_WORD_CJK) + -(-(unspaced - cjk) // CHARS_PER_WORD_SEA)
+    counts = np.zeros((column.n, 12), np.int64)
+    repeated = np.zeros(column.n, np.float32)
+    longest = int(column.length.max()) if column.n else 0
+    _count(
+        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), counts, repeated,
+        np.zeros(1 << max(4, (2 * longest).bit_length()), np.uint64),
+        np.zeros(1 << max(4, (2 * longest).bit_length()), np.int64),
+    )  # fmt: skip
+    letters, marks, digits, puncts, spaces, words, script, switches, run, unspaced, separators, hashtags = counts.T
     return Measures(
         chars=column.length,
         words=words,
-        letters=counts[:, LETTER] + counts[:, MARK],
-        digits=counts[:, DIGIT],
-        puncts=counts[:, PUNCT] + counts[:, SYMBOL],
-        spaces=counts[:, SPACE],
-        script=dominant,
-        scripts=scripts,
+        letters=letters + marks,
+        digits=digits,
+        puncts=puncts,
+        spaces=spaces,
+        script=script,
         script_switches=switches,
-        longest_run=runs,
+        longest_run=run,
         unspaced=unspaced,
+        separators=separators,
+        hashtags=hashtags,
+        repetition=repeated,
     )
+
+
+_SEPARATORS = tuple(ord(character) for character in ",;|、，；•·،؛")
+_ALPHABET, _CJK_LIKE, _SEA_LIKE, _NO_ALPHABET = 0, 1, 2, 3
+
+
+@functools.cache
+def _script_nature() -> Bytes:
+    """For each script: an alphabet, one without spaces and with some two characters a word, with some five, or none."""
+    nature = np.zeros(len(SCRIPTS), np.uint8)
+    nature[script_set(*UNSPACED)] = _SEA_LIKE
+    nature[script_set(*_CJK)] = _CJK_LIKE
+    nature[script_set("Zyyy", "Hang")] = _NO_ALPHABET
+    return nature
+
+
+@jit
+def _count(
+    code: Any,
+    start: Any,
+    kind: Any,
+    script: Any,
+    lower: Any,
+    nature: Any,
+    counts: Any,
+    repeated: Any,
+    slots: Any,
+    stamps: Any,
+) -> None:
+    """One pass over all code points; `slots` and `stamps` are a hash set that a row number empties."""
+    n_scripts = len(nature)
+    by_script = np.zeros(n_scripts, np.int64)
+    size = len(slots)
+    prime = np.uint64(0x100000001B3)
+    basis = np.uint64(0xCBF29CE484222325)
+    for row in range(len(start) - 1):
+        by_script[:] = 0  # what has no script of its own, number 0, is never counted as more
+        begin, end = start[row], start[row + 1]
+        words = switches = best_run = run = separators = hashtags = cjk = sea = 0
+        total_words = distinct = 0
+        letters = marks = digits = puncts = spaces = 0
+        wordy = False  # the run since the last space holds a letter or digit of a spaced script
+        word_hash = basis
+        pending = np.uint64(0)  # punctuation since the last letter of the word: counts only if a letter follows
+        previous = np.uint32(0)
+        previous_kind = SPACE
+        previous_script = 0
+        for at in range(begin, end + 1):
+            if at < end:
+                c = code[at]
+                k = kind[c]
+                s = script[c]
+            else:
+                c = np.uint32(32)
+                k = np.uint8(SPACE)
+                s = np.uint8(0)
+            flush = k == SPACE
+            token = np.uint64(0)
+            has_token = False
+            if at < end:
+                if k == LETTER:
+                    letters += 1
+                elif k == MARK:
+                    marks += 1
+                elif k == DIGIT:
+                    digits += 1
+                elif k in (PUNCT, SYMBOL):
+                    puncts += 1
+                elif k == SPACE:
+                    spaces += 1
+            if k in (SPACE, DIGIT):
+                run = 0
+            elif c == previous:
+                run += 1
+            else:
+                run = 1
+            if run > best_run:
+                best_run = run
+            if k in (LETTER, MARK):
+                if s != 0:
+                    by_script[s] += 1
+                if nature[s] == _CJK_LIKE:
+                    cjk += 1
+                    if nature[previous_script] == _CJK_LIKE and previous_kind == LETTER:
+                        has_token = True
+                        token = (np.uint64(previous) << np.uint64(32)) | np.uint64(c)
+                elif nature[s] == _SEA_LIKE:
+                    sea += 1
+                both = nature[s] == _ALPHABET and nature[previous_script] == _ALPHABET
+                if both and k == LETTER and previous_kind == LETTER and s != previous_script:
+                    switches += 1
+                if k == LETTER and previous == 35:
+                    hashtags += 1
+            if k in (LETTER, MARK, DIGIT, NUMBER):
+                if k == NUMBER or nature[s] == _ALPHABET or nature[s] == _NO_ALPHABET:
+                    if k != NUMBER:
+                        wordy = True
+                    if word_hash != basis:
+                        word_hash = (word_hash ^ pending) * prime
+                    pending = np.uint64(0)
+                    word_hash = (word_hash ^ np.uint64(lower[c])) * prime
+                    word_hash ^= word_hash >> np.uint64(29)
+            elif k != SPACE:
+                pending = (pending ^ np.uint64(c)) * prime
+                if c in _SEPARATORS:
+                    separators += 1
+            if flush:
+                if wordy:
+                    words += 1
+                if word_hash != basis:
+                    has_token = True
+                    token = word_hash
+                wordy = False
+                word_hash = basis
+                pending = np.uint64(0)
+            if has_token:
+                total_words += 1
+                slot = np.int64((token * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (size - 1)
+                while stamps[slot] == row + 1 and slots[slot] != token:
+                    slot = (slot + 1) & (size - 1)
+                if stamps[slot] != row + 1:
+                    stamps[slot] = row + 1
+                    slots[slot] = token
+                    distinct += 1
+            previous, previous_kind, previous_script = c, k, s
+        best = 0
+        for number in range(1, n_scripts):
+            if by_script[number] > by_script[best]:
+                best = number
+        words += (cjk + CHARS_PER_WORD_CJK - 1) // CHARS_PER_WORD_CJK + (
+            sea + CHARS_PER_WORD_SEA - 1
+        ) // CHARS_PER_WORD_SEA
+        counts[row, 0] = letters
+        counts[row, 1] = marks
+        counts[row, 2] = digits
+        counts[row, 3] = puncts
+        counts[row, 4] = spaces
+        counts[row, 5] = words
+        counts[row, 6] = best
+        counts[row, 7] = switches
+        counts[row, 8] = best_run
+        counts[row, 9] = cjk + sea
+        counts[row, 10] = separators
+        counts[row, 11] = hashtags
+        if total_words > 1:
+            repeated[row] = 1.0 - distinct / total_words
 
 
 def script_codes(numbers: npt.NDArray[np.intp]) -> pa.StringArray:
     """ISO 15924 codes of script numbers; null where no letter has a script."""
     return pa.array(SCRIPTS, pa.string()).take(pa.array(numbers, mask=numbers == 0))
-
-
-def repetition(texts: pa.StringArray) -> npt.NDArray[np.float32]:
-    """The share of words that repeat an earlier word of the same text, case aside.
-
-    Words are runs between spaces, without the punctuation around them; text without spaces is one word and scores 0.
-
-    Args:
-        texts: n strings; null counts as empty.
-
-    Returns:
-        float32 (n,): 1 - distinct words / words, 0 for fewer than two words.
-    """
-    n = len(texts)
-    lowered = pc.utf8_lower(texts.fill_null(""))
-    lists = pc.utf8_split_whitespace(lowered)
-    words = pc.utf8_trim(lists.flatten(), ",.;:!?\"'()|-#*")
-    rows = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
-    keep = pc.utf8_length(words).to_numpy() > 0
-    rows, words = rows[keep], words.filter(pa.array(keep))
-    if len(words) == 0:
-        return np.zeros(n, np.float32)
-    codes = words.dictionary_encode().indices.to_numpy().astype(np.int64)
-    distinct = np.unique(rows * (int(codes.max()) + 1) + codes) // (int(codes.max()) + 1)
-    total = np.bincount(rows, minlength=n)
-    return (1.0 - np.bincount(distinct, minlength=n) / np.maximum(total, 1)).astype(np.float32) * (total > 1)

@@ -10,10 +10,12 @@ from pairs import arrow, keys
 
 
 def drop_duplicates(batch: pa.RecordBatch, seed: int) -> tuple[pa.RecordBatch, int]:
-    """Keeps one row of each key: the one whose hash(seed, origin) is least, ties by origin, then by the row's own content.
+    """Keeps one row of each key: the one whose hash(seed, origin) is least, ties by origin, then by the row's own
+    content.
 
     Args:
-        batch: Rows of `PAIR_SCHEMA` (only `key` and `origin` are needed), every key's rows all in this batch, in any order.
+        batch: Rows of `PAIR_SCHEMA` (only `key` and `origin` are needed), every key's rows all in this batch, in any
+            order.
         seed: The recipe's seed.
 
     Returns:

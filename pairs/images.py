@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from PIL import Image
 
 MAX_PIXELS: Final = 100_000_000
-"""Default bound, pixels: a 100-megapixel camera's picture, 300 MB decoded; Pillow itself refuses from 179 million on."""
+"""Default bound, pixels: a 100-megapixel camera's picture, 300 MB decoded; Pillow itself refuses from 179 million
+on."""
 
 
 class ImageFacts(NamedTuple):
@@ -168,7 +169,8 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, max_frames: int = 1) -> 
 
 
 def _decode(data: bytes, kind: str, width: int, height: int) -> None:
-    """Decodes every byte of entropy-coded data; a JPEG at an eighth of its size, where the cosine transform is cheap."""
+    """Decodes every byte of entropy-coded data; a JPEG at an eighth of its size, where the cosine transform is
+    cheap."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

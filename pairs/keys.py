@@ -1,7 +1,7 @@
 """Content keys, and every random choice of the pipeline as a hash of (seed, stage, key).
 
-No generator carries state from row to row: a choice depends on what the row is and on nothing else, so the result is the same
-with any batch size, any order of files and any number of workers.
+No generator carries state from row to row: a choice depends on what the row is and on nothing else, so the result is
+the same with any batch size, any order of files and any number of workers.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def _salt(seed: int, stage: str) -> np.uint64:
 def draw(keys: pa.Array | npt.NDArray[Any], seed: int, stage: str) -> UInt64:
     """One 64-bit hash of (seed, stage, key) for every key.
 
-    Each key is cut into words of eight bytes; every word is mixed with its place and the salt of (seed, stage), the words are
-    added and the sum is mixed again with the length. Well mixed for any keys; not meant against an adversary.
+    Each key is cut into words of eight bytes; every word is mixed with its place and the salt of (seed, stage), the
+    words are added and the sum is mixed again with the length. Well mixed for any keys; not meant against an adversary.
 
     Args:
         keys: n keys: strings or binary (an Arrow or object array), or a NumPy array of integers.

@@ -52,7 +52,8 @@ CONFUSABLE: Final[tuple[frozenset[str], ...]] = tuple(
         "lt lv ltg sgs",
     )
 )
-"""Languages that identification mistakes for each other in short texts (each fastText lid.176 label and its close kin)."""
+"""Languages that identification mistakes for each other in short texts (each fastText lid.176 label and its close
+kin)."""
 
 _TAG = re.compile(
     r"(?P<lang>[A-Za-z]{2,3})(?:[-_](?P<script>[A-Za-z]{4}))?(?:[-_](?P<region>[A-Za-z]{2}|[0-9]{3}))?"
@@ -66,7 +67,8 @@ _NO_LANGUAGE = frozenset({"und", "mul", "zxx", "xx", "xxx", "zz"})
 def bcp47(tag: str | None) -> str | None:
     """A language tag as BCP 47 writes it, from what sources and locales write.
 
-    `pt_BR` -> `pt-BR`, `DE-de` -> `de-DE`, `ca@valencia` -> `ca-valencia`, `sr@latin` -> `sr-Latn`, `zh_TW.UTF-8` -> `zh-TW`.
+    `pt_BR` -> `pt-BR`, `DE-de` -> `de-DE`, `ca@valencia` -> `ca-valencia`, `sr@latin` -> `sr-Latn`, `zh_TW.UTF-8` ->
+    `zh-TW`.
 
     Returns:
         The tag, or None where it is no language tag (or `und`, `mul`, `zxx`).
@@ -179,23 +181,27 @@ class LanguageIdentifier:
         """Hex digest of the model's file."""
         return hashlib.sha256(self.file().read_bytes()).hexdigest()
 
-    def identify(self, texts: pa.Array) -> tuple[pa.StringArray, npt.NDArray[np.float32]]:
+    def identify(
+        self, texts: pa.Array, *, max_chars: int = MAX_CHARS
+    ) -> tuple[pa.StringArray, npt.NDArray[np.float32]]:
         """The most probable language of each text.
 
-        Only the first `MAX_CHARS` characters are read; line breaks and control characters count as spaces.
+        Only the first characters are read; line breaks and control characters count as spaces.
 
         Args:
             texts: n strings.
+            max_chars: Characters of a text that are read.
 
         Returns:
-            n labels of lid.176 (ISO 639 codes), null for an empty text; float32 (n,) probabilities in [0, 1], 0 where null.
+            n labels of lid.176 (ISO 639 codes), null for an empty text; float32 (n,) probabilities in [0, 1], 0 where
+            null.
         """
         if self._predict is None:
             import fasttext
 
             self._predict = fasttext.load_model(str(self.file())).f.predict
         column = arrow.strings(texts).fill_null("")
-        column = pc.utf8_slice_codeunits(column, 0, MAX_CHARS)
+        column = pc.utf8_slice_codeunits(column, 0, max_chars)
         column = pc.utf8_trim_whitespace(arrow.sub(column, r"[\x00-\x1f\x7f\x85\x{2028}\x{2029}]+", " "))
         predict = self._predict
         langs: list[str | None] = []

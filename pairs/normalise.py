@@ -1,6 +1,7 @@
 """Repairs that a raw web text may need before it is measured: escapes, markup, quoting, encoding, white space.
 
-Every repair searches the column for the rows that need it and touches those alone; the rest of the column is passed through.
+Every repair searches the column for the rows that need it and touches those alone; the rest of the column is passed
+through.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ _MOJIBAKE_HINT: Final = (
 )
 
 _SPACES: Final = r"[\p{Z}\t\n\x0b\x0c\r\x1c-\x1f\x{85}]"
-# Controls, unassigned and private characters, and the format characters that draw nothing; the joiners U+200C and U+200D stay,
-# since Persian, the Indic scripts and emoji are written with them, and so do emoji tags.
+# Controls, unassigned and private characters, and the format characters that draw nothing; the joiners U+200C and
+# U+200D stay, since Persian, the Indic scripts and emoji are written with them, and so do emoji tags.
 _INVISIBLE: Final = (
     r"[\x00-\x08\x0e-\x1b\x7f\x{80}-\x{84}\x{86}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}"
     r"\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}\x{fff9}-\x{fffc}\p{Co}\x{fdd0}-\x{fdef}\x{fffe}\x{ffff}]"
@@ -101,7 +102,8 @@ def unescape(column: pa.StringArray) -> pa.StringArray:
 
 
 def strip_markup(column: pa.StringArray) -> pa.StringArray:
-    """HTML tags taken out, known names only, so that `<PERSON>` and `a < b` stay: block tags leave a space, inline ones nothing."""
+    """HTML tags taken out, known names only, so that `<PERSON>` and `a < b` stay: block tags leave a space, inline
+    ones nothing."""
     column = arrow.sub(column, _BLOCK_TAG, " ", where="<")
     column = arrow.sub(column, _INLINE_TAG, "", where="<")
     column = arrow.sub(column, _CUT_TAG, "", where="<")

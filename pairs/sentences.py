@@ -1,7 +1,7 @@
 """Pairs of sentences that follow each other in one paragraph of a document.
 
-C4 dropped lines and joined the rest, so two sentences are neighbours only inside one paragraph. What the CLIPPO paper does not
-say (the splitter, how many pairs a document gives, their lengths) is an option with our default here.
+C4 dropped lines and joined the rest, so two sentences are neighbours only inside one paragraph. What the CLIPPO paper
+does not say (the splitter, how many pairs a document gives, their lengths) is an option with our default here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ MAX_DOCUMENT_CHARS: Final = 1_000_000
 MAX_PARAGRAPH_CHARS: Final = 20_000
 """A longer line is no paragraph: it is left out before it is split."""
 
+LANGUAGE_CHARS: Final = 600
+"""Characters that a document's language is told from; of a candidate, half as many, a quarter from each sentence."""
+
 Rule = Literal[
     "no_end",
     "too_short",
@@ -42,8 +45,8 @@ RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 """All rules of candidates, in the default order."""
 
 DOCUMENT_REASONS: Final = ("empty", "too_short", "code", "no_language", "no_neighbours")
-"""Why a document gives no candidate: nothing but spaces; fewer characters than two sentences need; program text; its language is
-none of the allowed ones; no two sentences stand side by side in one paragraph."""
+"""Why a document gives no candidate: nothing but spaces; fewer characters than two sentences need; program text; its
+language is none of the allowed ones; no two sentences stand side by side in one paragraph."""
 
 
 class SentenceOptions(BaseModel):
@@ -80,7 +83,7 @@ class SentenceOptions(BaseModel):
     )
     require_end: bool = Field(
         True,
-        description="no_end: both sentences must end as sentences do (C4's rule for lines), in scripts that mark an end",
+        description="no_end: both sentences must end as sentences do (C4's rule for lines), where the script marks it",
     )
     url: bool = Field(True, description="url: drop sentences with an address or an e-mail address")
     markup: bool = Field(True, description="markup: drop sentences with markup or script left")
@@ -102,27 +105,30 @@ class SentenceOptions(BaseModel):
 
 _END: Final = r"[.!?…。！？｡．।॥؟۔።։៕၊။\x{0964}][\"'”’»›）)」』】\]*]*$"
 _NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
-_CODE: Final = r"[{}]\s*$|;\s*$|^\s*(?:#include|import [a-z_.]+;?$|def \w+\(|public (?:static|class)|</?\w+|//|/\*|<\?php|\$\w+ ?=)|=>|\bfunction ?\("
+_CODE: Final = (
+    r"[{}]\s*$|;\s*$|=>|\bfunction ?\("
+    r"|^\s*(?:#include|import [a-z_.]+;?$|def \w+\(|public (?:static|class)|</?\w+|//|/\*|<\?php|\$\w+ ?=)"
+)
 _LIST: Final = r"^\s*(?:[•·▪►●○◦‣*»›→✓✔]|[-–—] |\(?[0-9ivx]{1,3}[.)] |[a-z]\) |#)"
 _NAVIGATION: Final = (
-    r"(?i)\||»|›|→|©|all rights reserved|cookie|privacy policy|terms (?:of|and) (?:use|service|conditions)|lorem ipsum|javascript|"
-    r"click here|read more|subscribe|sign up|log ?in\b|newsletter|copyright|alle rechte vorbehalten|datenschutz|impressum|mentions légales|"
+    r"(?i)\||»$|›|→|©|all rights reserved|cookie|privacy policy|terms (?:of|and) (?:use|service|conditions)|"
+    r"lorem ipsum|javascript|click here|read more|subscribe|sign up|log ?in\b|newsletter|copyright|alle rechte vorbehalten|"
+    r"datenschutz|impressum|mentions légales|"
     r"tous droits réservés|todos los derechos|политик\w+ конфиденциальности|все права защищены|version française|"
     r"利用規約|版权所有|著作権|プライバシー"
 )
 
 
-def _documents(batch: pa.RecordBatch) -> tuple[pa.StringArray, Ints]:
-    """The documents' texts with clean lines, and their lengths in characters as given."""
+def _documents(batch: pa.RecordBatch) -> pa.StringArray:
+    """The documents' texts with clean lines."""
     given = arrow.strings(batch.column("text")).fill_null("")
-    length = pc.utf8_length(given).to_numpy().astype(np.int64)
     text = normalise.cut(given, MAX_DOCUMENT_CHARS)
-    text = normalise.lines(normalise.repair_mojibake(normalise.strip_markup(normalise.unescape(text))))
-    return text, length
+    return normalise.lines(normalise.repair_mojibake(normalise.strip_markup(normalise.unescape(text))))
 
 
 def _paragraphs(text: pa.StringArray) -> tuple[pa.StringArray, Ints, Ints]:
-    """Lines: their texts, their documents and their numbers in them, lines of nothing but spaces left out but counted."""
+    """Lines: their texts, their documents and their numbers in them, lines of nothing but spaces left out but
+    counted."""
     lists = pc.split_pattern(text, "\n")
     lines = pc.utf8_trim(lists.flatten(), " ")
     doc = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
@@ -167,9 +173,9 @@ def annotate(
 ) -> tuple[pa.RecordBatch, pa.StringArray]:
     """Candidates: two sentences side by side in one paragraph.
 
-    Lists, navigation, code and repeated lines are left out before they are split. Of a document's candidates that pass all
-    rules but the language's, up to `pairs_per_document` are drawn; of a document that has none, one of the others, so that
-    `select` says what was wrong.
+    Lists, navigation, code and repeated lines are left out before they are split. Of a document's candidates that
+    pass all rules but the language's, up to `pairs_per_document` are drawn; of a document that has none, one of the
+    others, so that `select` says what was wrong.
 
     Args:
         batch: n documents with origin, url, text.
@@ -179,19 +185,20 @@ def annotate(
         source: The source's name in the recipe, part of each draw.
 
     Returns:
-        m candidates, in the documents' order: origin `<document's origin>#<paragraph>.<sentence>`, url, left_text, right_text, doc_lang,
-        lang, lang_prob (of the two sentences together), and for each side chars, words, weight, letter_share, digit_share, repetition,
-        has_end, is_url, is_markup; and n reasons, null for a document with at least one candidate.
+        m candidates, in the documents' order: origin `<document's origin>#<paragraph>.<sentence>`, url, left_text,
+        right_text, doc_lang, lang, lang_prob (of the two sentences together), and for each side chars, words, weight,
+        letter_share, digit_share, repetition, has_end, is_url, is_markup; and n reasons, null for a document with at
+        least one candidate.
     """
     n = batch.num_rows
-    text, length = _documents(batch)
+    text = _documents(batch)
     measured = pc.utf8_length(text).to_numpy().astype(np.int64)
-    doc_lang, doc_prob = lid.identify(_sample(text))
+    doc_lang, doc_prob = lid.identify(_sample(text), max_chars=LANGUAGE_CHARS)
     wrong_lang = np.zeros(n, bool)
     if options.languages is not None:
         listed = np.zeros(n, bool)
-        for code in options.languages:
-            listed |= arrow.mask(language.same_language(doc_lang, arrow.constant(code, n)))
+        for allowed in options.languages:
+            listed |= arrow.mask(language.same_language(doc_lang, arrow.constant(allowed, n)))
         wrong_lang = ~listed
 
     lines, doc, number = _paragraphs(text)
@@ -235,9 +242,10 @@ def annotate(
     candidates = pa.RecordBatch.from_pydict(columns)
     drawn = _draw(candidates, doc[paragraph[left]], paragraph[left], left, options, seed, source)
     candidates = candidates.take(pa.array(drawn))
-    lang, prob = lid.identify(
-        pc.binary_join_element_wise(candidates.column("left_text"), candidates.column("right_text"), " ")
-    )
+    heads = [
+        pc.utf8_slice_codeunits(candidates.column(f"{side}_text"), 0, LANGUAGE_CHARS // 4) for side in ("left", "right")
+    ]
+    lang, prob = lid.identify(pc.binary_join_element_wise(*heads, " "))
     candidates = candidates.append_column("lang", lang).append_column("lang_prob", pa.array(prob))
 
     has = np.zeros(n, bool)
@@ -263,7 +271,8 @@ def _sample(text: pa.StringArray) -> pa.StringArray:
 
 
 def _unspaced(text: pa.StringArray) -> Ints:
-    """Letters of scripts without spaces, of the first 200 characters: enough to tell whether a document is too short."""
+    """Letters of scripts without spaces, of the first 200 characters: enough to tell whether a document is too
+    short."""
     return characters.measure(pc.utf8_slice_codeunits(text, 0, 200)).unspaced
 
 
@@ -277,7 +286,7 @@ def _facts(sentences: pa.StringArray) -> dict[str, npt.NDArray[Any]]:
         "weight": measured.chars + measured.unspaced,
         "letter_share": measured.share(measured.letters),
         "digit_share": measured.share(measured.digits),
-        "repetition": characters.repetition(sentences),
+        "repetition": measured.repetition,
         "has_end": arrow.mask(flags.found(sentences, _END)) | no_end,
         "is_url": arrow.mask(flags.found(sentences, flags.URL)) | arrow.mask(flags.email(sentences)),
         "is_markup": arrow.mask(flags.markup(sentences)),
@@ -297,7 +306,8 @@ def _draw(
     draws = keys.draw(candidates.column("origin"), seed, f"sentences/{source}")
     eligible = passing.copy()
     if options.pairs_per_document is not None:
-        # In each run of passing neighbours every second one, from the first or the second on: no sentence is used twice.
+        # In each run of passing neighbours every second one, from the first or the second on: no sentence is used
+        # twice.
         where = np.flatnonzero(passing)
         starts = np.ones(len(where), bool)
         starts[1:] = (np.diff(left[where]) != 1) | (paragraph[where[1:]] != paragraph[where[:-1]])

@@ -18,14 +18,14 @@ MAX_CHARS: Final = 20_000
 """Characters of a side that are looked at; a longer one is cut here and too_long."""
 
 Rule = Literal[
-    "too_long", "empty", "mojibake", "markup", "url", "no_letters", "identical", "wrong_script", "wrong_language", "too_short",
-    "length_ratio", "numbers_differ",
+    "too_long", "empty", "mojibake", "markup", "url", "no_letters", "identical", "wrong_script", "wrong_language",
+    "too_short",    "length_ratio", "numbers_differ",
 ]  # fmt: skip
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 """All rules, in the default order."""
 
-# Characters that say what 100 characters of English say, by language: medians over the sentences of FLORES-200 and WMT22
-# references for zh and ja, rounded; languages in alphabets stay within the bound as they are.
+# Characters that say what 100 characters of English say, by language: medians over the sentences of FLORES-200 and
+# WMT22 references for zh and ja, rounded; languages in alphabets stay within the bound as they are.
 _DENSITY: Final = {
     "zh": 0.33,
     "yue": 0.33,
@@ -39,8 +39,8 @@ _DENSITY: Final = {
 }
 
 _SCRIPTS: Final = {
-    "Latn": "af ast az bs ca ceb cs cy da de en eo es et eu fi fil fr fy ga gd gl ha haw hr ht hu id ig is it jv ku la lb lt lv mg mi ms "
-    "mt nb nl nn no nds oc pl pt rm ro rw sk sl sm sn so sq st su sv sw tl tn tr ts vi wo xh yo zu uz tk",
+    "Latn": "af ast az bs ca ceb cs cy da de en eo es et eu fi fil fr fy ga gd gl ha haw hr ht hu id ig is it jv ku la lb lt lv "
+    "mg mi ms mt nb nl nn no nds oc pl pt rm ro rw sk sl sm sn so sq st su sv sw tl tn tr ts vi wo xh yo zu uz tk",
     "Cyrl": "be bg kk ky mk mn ru sr tg tt uk uz ba cv az",
     "Arab": "ar fa ps ur ug sd ckb ku arz az",
     "Grek": "el",
@@ -87,7 +87,7 @@ class TranslationOptions(BaseModel):
     max_length_ratio: float | None = Field(
         3.0,
         ge=1,
-        description="length_ratio: longer side / shorter side, in characters weighed by language (OpusFilter's default: 3)",
+        description="length_ratio: longer side / shorter side, in characters weighed by language (OpusFilter: 3)",
     )
     length_ratio_slack: int = Field(
         15, ge=0, description="length_ratio: characters added to both sides first, so that short pairs may differ more"
@@ -121,7 +121,7 @@ class TranslationOptions(BaseModel):
     )
     numbers_differ: bool = Field(
         True,
-        description="numbers_differ: drop pairs that both hold numbers of numbers_min_digits or more and share none of them",
+        description="numbers_differ: drop pairs whose sides both hold numbers of numbers_min_digits and share none",
     )
     numbers_min_digits: int = Field(
         3, ge=1, le=18, description="numbers_differ: shorter numbers are often words on the other side"
@@ -154,7 +154,8 @@ def _clean(texts: pa.StringArray, langs: pa.StringArray, options: TranslationOpt
 
 
 def _numbers(texts: pa.StringArray, min_digits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """The numbers of each text: int64 (m,) rows and uint64 (m,) values, signs, leading zeros and thousands' separators aside."""
+    """The numbers of each text: int64 (m,) rows and uint64 (m,) values, signs, leading zeros and thousands'
+    separators aside."""
     joined = arrow.sub(texts, r"(\p{Nd})[.,' \x{a0}\x{202f}’](\p{Nd}{3})", r"\1\2")
     joined = arrow.sub(joined, r"(\p{Nd})[.,' \x{a0}\x{202f}’](\p{Nd}{3})", r"\1\2")
     column = characters.decode(joined)
@@ -218,21 +219,25 @@ def _folded(texts: pa.StringArray) -> pa.StringArray:
     return pc.replace_substring_regex(pc.utf8_lower(texts), r"[^\pL\pM\pN]+", "")
 
 
-_ADDRESS: Final = r"(?i)^\W*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+\W*$|\bdoi\s?:\s?10\.|\b10\.[0-9]{4,9}/\S|\bISBN(?:-1[03])?\b|\bISSN\b"
+_ADDRESS: Final = (
+    r"(?i)^\W*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+\W*$"
+    r"|\bdoi\s?:\s?10\.|\b10\.[0-9]{4,9}/\S|\bISBN(?:-1[03])?\b|\bISSN\b"
+)
 
 
 def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: language.LanguageIdentifier) -> pa.RecordBatch:
     """Normalises both sides and measures the pair.
 
     Args:
-        batch: n rows with origin, url, left_text, right_text (null allowed), left_lang, right_lang (the source's declared tags).
+        batch: n rows with origin, url, left_text, right_text (null allowed), left_lang, right_lang (the source's
+            declared tags).
         options: Only `normalise_punctuation`, and the `numbers_min_digits` of what is measured, matter here.
         lid: Identifies the languages.
 
     Returns:
-        The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, weight, letters,
-        letter_share, script, found_lang, found_prob, is_url, is_markup, is_mojibake, fits_script; for the pair: length_ratio, identical,
-        numbers_shared (null: one side has no number).
+        The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, weight,
+        letters, letter_share, script, found_lang, found_prob, is_url, is_markup, is_mojibake, fits_script; for the
+        pair: length_ratio, identical, numbers_shared (null: one side has no number).
     """
     columns: dict[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
     weighted: dict[str, npt.NDArray[np.float64]] = {}
@@ -353,8 +358,8 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
         seed: The recipe's seed.
 
     Returns:
-        n rows of `PAIR_SCHEMA`, kind translations. key = content key of (kind, lesser text, greater text), so it does not depend
-        on which side the source gave first; which side is left is drawn from it.
+        n rows of `PAIR_SCHEMA`, kind translations. key = content key of (kind, lesser text, greater text), so it does
+        not depend on which side the source gave first; which side is left is drawn from it.
     """
     n = batch.num_rows
     left, right = batch.column("left_text"), batch.column("right_text")

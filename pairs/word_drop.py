@@ -1,4 +1,5 @@
-"""A sentence beside itself with some words missing: EDA's random deletion (Wei and Zou 2019), which CLIPPO's authors name for text pairs."""
+"""A sentence beside itself with some words missing: EDA's random deletion (Wei and Zou 2019), which CLIPPO's authors
+name for text pairs."""
 
 from __future__ import annotations
 
@@ -28,19 +29,19 @@ class WordDropOptions(BaseModel):
         3,
         ge=2,
         le=1000,
-        description="too_few_words: a sentence of fewer droppable words (characters in scripts without spaces) makes no pair",
+        description="too_few_words: fewest droppable words (characters in scripts without spaces) of a sentence",
     )
 
 
 def _units(column: characters.Column) -> tuple[Ints, Bools, Ints]:
     """Cuts texts into the units that can be dropped.
 
-    A unit is a run of characters between spaces, and inside it, in scripts without spaces, a grapheme cluster: a base character
-    with the marks after it. Punctuation beside such a cluster belongs to no unit.
+    A unit is a run of characters between spaces, and inside it, in scripts without spaces, a grapheme cluster: a base
+    character with the marks after it. Punctuation beside such a cluster belongs to no unit.
 
     Returns:
-        int64 (total,): each code point's unit, counted through the column; bool (units,): whether the unit can be dropped (it
-        holds a letter or a digit, and is no space); int64 (units,): each unit's row.
+        int64 (total,): each code point's unit, counted through the column; bool (units,): whether the unit can be
+        dropped (it holds a letter or a digit, and is no space); int64 (units,): each unit's row.
     """
     table = characters.tables()
     code = column.code
@@ -129,7 +130,8 @@ def drop(texts: pa.StringArray, draws: keys.UInt64, options: WordDropOptions) ->
 
 
 def word_drop(pairs: pa.RecordBatch, options: WordDropOptions, seed: int) -> tuple[pa.RecordBatch, pa.StringArray]:
-    """One word-drop pair from each sentence pair: one of its two sentences, drawn by hash, beside itself with words missing.
+    """One word-drop pair from each sentence pair: one of its two sentences, drawn by hash, beside itself with words
+    missing.
 
     Args:
         pairs: n rows of `PAIR_SCHEMA`, kind sentences.
@@ -137,8 +139,8 @@ def word_drop(pairs: pa.RecordBatch, options: WordDropOptions, seed: int) -> tup
         seed: The recipe's seed.
 
     Returns:
-        At most n rows of `PAIR_SCHEMA`, kind word_drop, left the sentence, right the sentence with words missing, key = content
-        key of (kind, left, right); and n reasons, null where a pair was made: `too_few_words`.
+        At most n rows of `PAIR_SCHEMA`, kind word_drop, left the sentence, right the sentence with words missing, key
+        = content key of (kind, left, right); and n reasons, null where a pair was made: `too_few_words`.
     """
     n = pairs.num_rows
     key = arrow.strings(pairs.column("key"))

@@ -1,0 +1,104 @@
+"""Alternative texts that say what a page element is and nothing of what it shows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pairs import arrow
+
+# From the most frequent alts of real pages and the interface words of the commonest content management systems;
+# compared in small letters, as they are and without digits, punctuation and symbols at the ends.
+_TEXTS: Final = """
+logo | logos | icon | icons | avatar | gravatar | banner | header | footer | slider | slide | thumbnail | thumb |
+placeholder | background | spacer | blank | pixel | loading | loader | loading... | spinner | ajax loader |
+please wait | image | images | img | photo | photos | picture | pictures | pic | graphic | screenshot | gallery |
+gallery image | image gallery | featured image | cover image | cover photo | header image | hero image |
+profile image | profile picture | profile photo | user image | user avatar | author | author image |
+article image | main image | post image | post thumbnail | product image | product photo | no image | no photo |
+no image available | image not available | image not found | default image | image placeholder |
+placeholder image | missing image | company logo | site logo | website logo | header logo | footer logo |
+brand logo | our logo | home | homepage | home page | menu | main menu | search | close | open | next | previous |
+prev | back | back to top | top | up | down | left | right | arrow | arrow left | arrow right | play | pause |
+play button | play video | video | download | print | share | like | follow | follow us | subscribe | login |
+log in | sign in | sign up | register | cart | shopping cart | checkout | buy now | add to cart | read more |
+more | learn more | more info | details | click here | click to enlarge | click for larger image | click to view |
+enlarge | zoom | view larger image | view image | open image | rating | ratings | stars | star | star rating |
+rss | rss feed | feed | email | e-mail | mail | phone | contact | contact us | facebook | twitter | instagram |
+pinterest | youtube | linkedin | whatsapp | telegram | tiktok | google | google plus | google+ | xing | reddit |
+tumblr | flickr | snapchat | vk | vkontakte | viber | wordpress | wordpress.com | paypal | visa | mastercard |
+american express | quantcast | creative commons license | creative commons | cc by | advertisement | advertising |
+ad | ads | sponsored | sponsor | sponsors | partner | partners | information | info | help | faq | settings |
+language | flag | english | new | sale | hot | free | yes | no | ok | ok. | cookie | cookies | privacy |
+copyright | captcha | verified | check | checkmark | tick | bullet | line | divider | separator | shadow |
+border | corner | button | link | image link | external link | empty | none | caption | view profile | user |
+users | members | admin | comment | comments | date | calendar | time | clock | location | map | google maps |
+app store | google play | get it on google play | download on the app store | qr code | barcode | favicon | bild |
+bilder | foto | fotos | abbildung | grafik | symbol | startseite | suche | suchen | zurück | weiter | nach oben |
+schließen | menü | mehr | mehr lesen | weiterlesen | mehr erfahren | vergrößern | bild vergrößern |
+klicken zum vergrößern | artikelbild | bild zum artikel | beitragsbild | titelbild | profilbild | vorschaubild |
+teaserbild | platzhalter | kein bild | kein bild vorhanden | anzeige | werbung | warenkorb | drucken | teilen |
+anmelden | kontakt | impressum | datenschutz | neuer inhalt | benutzerdefiniert | benutzerbild |
+bild-dokument für das frontend | produktbild | creative commons lizenzvertrag | lädt | wird geladen |
+bitte warten | imagen | imágenes | inicio | buscar | búsqueda | cerrar | siguiente | anterior | menú | más |
+leer más | ver más | compartir | imprimir | cargando | publicidad | foto de perfil | imagen de perfil |
+imagen destacada | sin imagen | imagem | imagens | início | pesquisar | fechar | próximo | compartilhar |
+carregando | publicidade | sem imagem | accueil | rechercher | recherche | fermer | suivant | précédent |
+partager | imprimer | chargement | chargement en cours | publicité | photo de profil | image à la une |
+lire la suite | en savoir plus | pas d'image | immagine | immagini | cerca | chiudi | successivo | precedente |
+condividi | stampa | caricamento | pubblicità | leggi tutto | afbeelding | zoeken | sluiten | volgende | vorige |
+delen | laden | obraz | obrazek | zdjęcie | szukaj | zamknij | następny | poprzedni | strona główna | ładowanie |
+reklama | czytaj więcej | stopień trudności | czas przygotowania | ilość porcji | obrázek | hledat | zavřít |
+další | předchozí | načítání | domů | изображение | картинка | фото | фотография | логотип | иконка | аватар |
+аватарка | баннер | поиск | закрыть | далее | назад | вперед | главная | загрузка | реклама | меню | подробнее |
+читать далее | нет фото | поделиться | resim | fotoğraf | görsel | ara | kapat | anasayfa | yükleniyor | reklam |
+gambar | foto profil | cari | tutup | beranda | memuat | iklan | hình ảnh | ảnh | tìm kiếm | đóng | trang chủ |
+صورة | شعار | بحث | إغلاق | الرئيسية | تحميل | إعلان | تصویر | عکس | لوگو | תמונה | לוגו | חיפוש | รูปภาพ | ภาพ |
+โลโก้ | ค้นหา | 图片 | 图像 | 照片 | 图标 | 头像 | 标志 | 搜索 | 关闭 | 首页 | 加载中 | 广告 | 更多 | 返回顶部 |
+二维码 | 微信 | 微博 | 圖片 | 搜尋 | 關閉 | 首頁 | 廣告 | 画像 | 写真 | ロゴ | アイコン | 検索 | 閉じる | ホーム |
+読み込み中 | 広告 | もっと見る | トップページ | 이미지 | 사진 | 로고 | 아이콘 | 검색 | 닫기 | 홈 | 광고 | 더보기 |
+चित्र | छवि | लोगो | तस्वीर
+"""
+LISTED: Final[frozenset[str]] = frozenset(" ".join(text.split()) for text in _TEXTS.split("|"))
+
+
+_NETWORK: Final = (
+    r"facebook|twitter|instagram|pinterest|youtube|linkedin|whatsapp|telegram|google|google\+|xing|rss|tiktok|mastodon|"
+    r"wordpress(?:\.com)?|paypal|email|e-mail"
+)
+_ELEMENT: Final = (
+    "logo|icon|symbol|bild|foto|photo|image|button|profile|page|seite|share|teilen|link|channel|kanal|feed"
+)
+PATTERNS: Final = (
+    rf"^(?:{_NETWORK})[- ]?(?:{_ELEMENT})?$"
+    rf"|^(?:{_ELEMENT})[- ](?:{_NETWORK})$"
+    rf"|^(?:share|follow|find|like|visit|join)(?: us| this| me)? (?:on|via|by|with) (?:{_NETWORK})$"
+    rf"|^(?:auf|über|via|bei) (?:{_NETWORK}) (?:teilen|folgen)$"
+    r"|^(?:user |author )?(?:avatar|gravatar|profilbild|profile (?:picture|photo|image)) (?:of|for|von|de|di|für)\b"
+    r"|^(?:click|tap|klicken|klick|haga clic|cliquez|нажмите)\b.{0,40}"
+    r"(?:here|enlarge|larger|zoom|view|vergrößern|ampliar|agrandir|увелич\pL*)"
+    r"|^[0-9](?:[.,][0-9])?(?: ?(?:/|of|von|out of|de) ?[0-9]+)? ?(?:stars?|sterne?|estrellas|étoiles)$"
+    r"|^(?:image|bild|foto|photo|picture|slide|banner|logo) (?:[0-9]+ )?(?:of|von|de) [0-9]+$"
+    r"|^(?:\pL+ )?advertise?ment$"
+    r"|^(?:image|photo|picture|logo) (?:is )?(?:not available|not found|unavailable|missing|coming soon)$"
+    r"|^(?:no|missing|default|dummy|placeholder) (?:image|photo|picture|thumbnail|avatar)\b"
+)
+"""What the list cannot hold: a network with an element, a call to click, stars, `image 2 of 7`; in small letters."""
+
+
+def boilerplate(texts: pa.StringArray) -> pa.BooleanArray:
+    """The name of a page element, a button or a network: `Logo`, `loading`, `Auf Twitter teilen`.
+
+    Args:
+        texts: n strings, normalised; null counts as empty.
+
+    Returns:
+        n booleans.
+    """
+    folded = pc.utf8_lower(texts.fill_null(""))
+    bare = pc.replace_substring_regex(folded, r"^[\pP\pS\pN\s]+|[\pP\pS\pN\s]+$", "")
+    listed = pa.array(sorted(LISTED))
+    either = pc.or_(pc.is_in(folded, value_set=listed), pc.is_in(bare, value_set=listed))
+    return pc.or_(either, arrow.matches(folded, PATTERNS))
