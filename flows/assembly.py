@@ -83,7 +83,13 @@ def assemble(build: Build, made: Made) -> Assembled:
         for part in manifest.shards()
     ]
     tables = [
-        TableEntry(path=f"tables/{name}-{number:05d}.parquet", source=name, bytes=part.bytes, sha256=part.sha256, rows=part.rows)
+        TableEntry(
+            path=f"tables/{name}-{number:05d}.parquet",
+            source=name,
+            bytes=part.bytes,
+            sha256=part.sha256,
+            rows=part.rows,
+        )
         for name, manifest in sorted(made.tables.items())
         for number, part in enumerate(manifest.tables())
     ]
@@ -96,7 +102,9 @@ def assemble(build: Build, made: Made) -> Assembled:
     files |= {
         entry.path: storage.join(build.root, manifest.folder, part.path)
         for entry, (manifest, part) in zip(
-            tables, ((manifest, part) for _, manifest in sorted(made.tables.items()) for part in manifest.tables()), strict=True
+            tables,
+            ((manifest, part) for _, manifest in sorted(made.tables.items()) for part in manifest.tables()),
+            strict=True,
         )
     }
     ledger = _ledger(build, made)
@@ -105,7 +113,8 @@ def assemble(build: Build, made: Made) -> Assembled:
         version="",
         recipe=json.loads(recipe.model_dump_json(exclude={"runtime"})),
         lineage={
-            item.stage: {"key": item.key, "digest": item.digest, "inputs": item.inputs, "code": item.code} for item in made.every()
+            item.stage: {"key": item.key, "digest": item.digest, "inputs": item.inputs, "code": item.code}
+            for item in made.every()
         },
         render=build.render_identity,
         models={"lid.176.ftz": build.lid.sha256},
@@ -115,7 +124,8 @@ def assemble(build: Build, made: Made) -> Assembled:
         ledger=ledger,
         languages={kind: pairs.facts.get("languages", {}) for kind, pairs in made.pairs.items()},
         cut={
-            kind: {side: rendered.facts[f"cut_{side}"] for side in ("left", "right")} for kind, rendered in made.render.items()
+            kind: {side: rendered.facts[f"cut_{side}"] for side in ("left", "right")}
+            for kind, rendered in made.render.items()
         },
         errors=_errors(made),
     )
@@ -133,7 +143,9 @@ def assemble(build: Build, made: Made) -> Assembled:
 
 def mix_of(recipe: Recipe, samples: dict[str, int]) -> dict[str, float]:
     """Weights of the kinds in training, summing to 1: the recipe's, else in proportion to the samples."""
-    weights = {str(kind): float(weight) for kind, weight in recipe.mix.items()} or {k: float(n) for k, n in samples.items() if n}
+    weights = {str(kind): float(weight) for kind, weight in recipe.mix.items()} or {
+        k: float(n) for k, n in samples.items() if n
+    }
     total = sum(weights.values())
     return {kind: weight / total for kind, weight in sorted(weights.items())} if total else {}
 
@@ -193,7 +205,9 @@ def _pictures(build: Build, made: Made, count: int) -> list[sheet.Sample]:
         chosen = shards[:: max(1, len(shards) // _SHARDS_SAMPLED)][:_SHARDS_SAMPLED]
         for number, part in enumerate(chosen):
             share = count // len(chosen) + (number < count % len(chosen))
-            samples += sheet.sample_shard(storage.join(build.root, manifest.folder, part.path), share, build.recipe.seed)
+            samples += sheet.sample_shard(
+                storage.join(build.root, manifest.folder, part.path), share, build.recipe.seed
+            )
     return samples
 
 

@@ -92,7 +92,9 @@ class _Tasks:
             try:
                 manifest, ran = work(lambda done, parts: self.board.update(name, done, parts))
             except BaseException as error:
-                self.board.finish(name, "failed", note=str(error).splitlines()[0] if str(error) else type(error).__name__)
+                self.board.finish(
+                    name, "failed", note=str(error).splitlines()[0] if str(error) else type(error).__name__
+                )
                 raise
             self.results[name], self.ran[name] = manifest, ran
             self.board.finish(name, "done" if ran else "cached", rows=_rows(manifest))
@@ -196,7 +198,12 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
     board.announce(*(f"verify-{kind}" for kind in kinds), "publish")
     got = tasks.results
     for name in names:
-        tasks.submit(f"annotate-{name}", _bind(build.annotate, name), [], lambda name=name: (None, len(build.inputs(name).units())))
+        tasks.submit(
+            f"annotate-{name}",
+            _bind(build.annotate, name),
+            [],
+            lambda name=name: (None, len(build.inputs(name).units())),
+        )
     for name in build.table_sources():
         before = f"annotate-{name}"
         tasks.submit(
@@ -209,7 +216,9 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
         needs = [f"annotate-{name}" for name in build.sources_of(kind)]
         tasks.submit(
             f"select-{kind}",
-            lambda tick, kind=kind: build.make_pairs(kind, {n: got[f"annotate-{n}"] for n in build.sources_of(kind)}, tick),
+            lambda tick, kind=kind: build.make_pairs(
+                kind, {n: got[f"annotate-{n}"] for n in build.sources_of(kind)}, tick
+            ),
             needs,
             lambda needs=needs: (sum(sum(part.rows for part in got[need].tables()) for need in needs), None),
         )
@@ -281,7 +290,10 @@ def _hand_over(built: Built, spec: TrainerSpec, board: Board) -> Trained:
     digest = storage.sha256_of(storage.join(built.folder, "MANIFEST.json"))
     emit_event(
         PROMOTED,
-        resource={"prefect.resource.id": f"pixelpairs.dataset.{built.manifest.name}", "prefect.resource.name": built.manifest.name},
+        resource={
+            "prefect.resource.id": f"pixelpairs.dataset.{built.manifest.name}",
+            "prefect.resource.name": built.manifest.name,
+        },
         payload={"manifest": storage.join(built.folder, "MANIFEST.json"), "sha256": digest, "version": built.version},
     )
     board.start("train")

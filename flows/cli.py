@@ -30,14 +30,14 @@ WRONG_CALL = 2
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """Turns the errors that a user can cause into one clear message and the right code."""
-    from flows.recipe import RecipeError  # noqa: PLC0415 (keeps `--help` quick)
-    from pipelines.dataset import DatasetError  # noqa: PLC0415
-    from pipelines.jobs import JobError  # noqa: PLC0415
-    from pipelines.ledger import LedgerError  # noqa: PLC0415
-    from pipelines.sources.reading import SourceError  # noqa: PLC0415
-    from pipelines.storage import StorageError  # noqa: PLC0415
-    from pipelines.train.run import TrainError  # noqa: PLC0415
-    from rendering.font import FontError  # noqa: PLC0415
+    from flows.recipe import RecipeError
+    from pipelines.dataset import DatasetError
+    from pipelines.jobs import JobError
+    from pipelines.ledger import LedgerError
+    from pipelines.sources.reading import SourceError
+    from pipelines.storage import StorageError
+    from pipelines.train.run import TrainError
+    from rendering.font import FontError
 
     try:
         yield
@@ -65,17 +65,21 @@ def _say(error: BaseException) -> None:
 @app.command()
 def build(
     recipe: Annotated[Path, typer.Argument(help="the recipe, a YAML file")],
-    root: Annotated[str, typer.Option(help="where stages and data sets live: a folder or an fsspec URL")] = "pixelpairs-root",
+    root: Annotated[
+        str, typer.Option(help="where stages and data sets live: a folder or an fsspec URL")
+    ] = "pixelpairs-root",
     plan: Annotated[bool, typer.Option("--plan", help="show the stages and what they will cost; run nothing")] = False,
     train: Annotated[bool, typer.Option("--train/--no-train", help="start the recipe's trainer on the version")] = True,
-    workers: Annotated[int | None, typer.Option(min=1, help="workers of Beam and Ray; default: the recipe's, else the CPUs")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="workers of Beam and Ray; default: the recipe's, else the CPUs")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the orchestrator's log")] = False,
 ) -> None:
     """Build, verify and publish a data set, then start training on it."""
     environment.settle(verbose=verbose)
     with _exit_codes():
         if plan:
-            from flows.plan import show  # noqa: PLC0415
+            from flows.plan import show
 
             show(str(recipe), root, workers, out)
             return
@@ -83,8 +87,8 @@ def build(
 
 
 def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
-    from flows.build import Context, build_dataset, prepare, share  # noqa: PLC0415
-    from flows.display import showing, summary  # noqa: PLC0415
+    from flows.build import Context, build_dataset, prepare, share
+    from flows.display import showing, summary
 
     prepare(recipe, root, workers)  # the user's mistakes come to light before anything starts
     context = Context()
@@ -98,7 +102,7 @@ def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
 @app.command()
 def verify(version: Annotated[str, typer.Argument(help="folder of a published version")]) -> None:
     """Read a published version back: hashes, counts, every picture against its text."""
-    from flows.inspection import verify_version  # noqa: PLC0415
+    from flows.inspection import verify_version
 
     with _exit_codes():
         if not verify_version(version, out):
@@ -113,7 +117,7 @@ def inspect(
     seed: Annotated[int, typer.Option(help="which samples")] = 0,
 ) -> None:
     """Count what is there and draw a contact sheet of samples."""
-    from flows.inspection import inspect_anything  # noqa: PLC0415
+    from flows.inspection import inspect_anything
 
     with _exit_codes():
         inspect_anything(what, output, samples, seed, out)
@@ -123,12 +127,14 @@ def inspect(
 def preview(
     text: Annotated[str, typer.Argument(help="the text; - reads standard input")],
     output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],
-    font: Annotated[list[Path] | None, typer.Option(help=".hex or .hex.gz; may be given several times; default: Unifont 15")] = None,
+    font: Annotated[
+        list[Path] | None, typer.Option(help=".hex or .hex.gz; may be given several times; default: Unifont 15")
+    ] = None,
     width: Annotated[int, typer.Option(help="px")] = 224,
     height: Annotated[int, typer.Option(help="px")] = 224,
 ) -> None:
     """Draw a text as CLIPPO reads it."""
-    from rendering import Renderer, RenderSpec, load_font  # noqa: PLC0415
+    from rendering import Renderer, RenderSpec, load_font
 
     with _exit_codes():
         try:
@@ -156,7 +162,7 @@ def demo(
     pictures: Annotated[int | None, typer.Option(min=50, help="pictures to draw; default: the example's own")] = None,
 ) -> None:
     """Make the quickstart's input on the spot, build it, and train on it."""
-    from flows.demo import run_demo  # noqa: PLC0415
+    from flows.demo import run_demo
 
     with _exit_codes():
         run_demo(root, train=train, pictures=pictures, build=_build, out=out)

@@ -33,7 +33,9 @@ def run_demo(root: Path, *, train: bool, pictures: int | None, build: Callable[.
         out.print(f"error: {EXAMPLE} is missing: the demo runs from a checkout", markup=False)
         raise typer.Exit(2)
     if train and importlib.util.find_spec("torch") is None:
-        out.print("error: training needs PyTorch: pip install torch==2.13.0 (or: pixelpairs demo --no-train)", markup=False)
+        out.print(
+            "error: training needs PyTorch: pip install torch==2.13.0 (or: pixelpairs demo --no-train)", markup=False
+        )
         raise typer.Exit(2)
     root = root.resolve()
     data = root / "data"
@@ -45,16 +47,20 @@ def run_demo(root: Path, *, train: bool, pictures: int | None, build: Callable[.
     shutil.copyfile(EXAMPLE / "recipe.yaml", recipe)
     build(str(recipe), str(root), train=train, workers=None)
     version = _champion(root)
-    from flows.inspection import inspect_anything  # noqa: PLC0415
+    from flows.inspection import inspect_anything
 
     inspect_anything(str(version), root / "sheet.png", 6, 0, out)
     out.print(f"try: pixelpairs verify {version}", markup=False, highlight=False, soft_wrap=True)
     if not train:
-        out.print(f"to train on it: pip install torch==2.13.0, then: pixelpairs demo --root {root}", markup=False, soft_wrap=True)
+        out.print(
+            f"to train on it: pip install torch==2.13.0, then: pixelpairs demo --root {root}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _champion(root: Path) -> Any:
-    import json  # noqa: PLC0415
+    import json
 
     folder = next(root.glob("datasets/*/champion.json")).parent
     return folder / json.loads((folder / "champion.json").read_text())["version"]

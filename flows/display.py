@@ -82,8 +82,14 @@ def _table(lines: list[Line]) -> Table:
     for line in lines:
         seconds = now - line.began if line.state == "running" else line.seconds
         share = _share(line)
-        bar = ProgressBar(total=1.0, completed=share or 0.0, width=24, pulse=share is None) if line.state == "running" else ""
-        rate = f"{line.rows / seconds:,.0f}/s" if line.rows and seconds > 0.2 and line.state in ("running", "done") else ""
+        bar = (
+            ProgressBar(total=1.0, completed=share or 0.0, width=24, pulse=share is None)
+            if line.state == "running"
+            else ""
+        )
+        rate = (
+            f"{line.rows / seconds:,.0f}/s" if line.rows and seconds > 0.2 and line.state in ("running", "done") else ""
+        )
         eta = f"eta {seconds / share - seconds:.0f} s" if line.state == "running" and share and share > 0.02 else ""
         time_text = "" if line.state == "waiting" else f"{seconds:.1f} s"
         style = _STYLES[line.state]

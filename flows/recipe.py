@@ -45,7 +45,9 @@ class Pairs(_Model):
     image_alt: AltTextOptions | None = Field(default=None, description="photographs with their alt-texts: the rules")
     sentences: SentenceOptions | None = Field(default=None, description="consecutive sentences of documents")
     translations: TranslationOptions | None = Field(default=None, description="lines of bitext")
-    word_drop: WordDropOptions | None = Field(default=None, description="sentences with words dropped; made from `sentences`")
+    word_drop: WordDropOptions | None = Field(
+        default=None, description="sentences with words dropped; made from `sentences`"
+    )
 
     def wanted(self) -> list[Kind]:
         """The kinds to make, in a fixed order."""
@@ -66,11 +68,15 @@ class Render(_Model):
     monospace: bool | None = None
     spacing: int | None = Field(default=None, description="px")
     min_width: int | None = Field(default=None, description="px")
-    fonts: list[str] = Field(default_factory=list, description=".hex or .hex.gz files, later ones add; none: the bundled Unifont 15")
+    fonts: list[str] = Field(
+        default_factory=list, description=".hex or .hex.gz files, later ones add; none: the bundled Unifont 15"
+    )
 
     def spec(self) -> RenderSpec:
         """The renderer's spec."""
-        changed = {name: value for name, value in self.model_dump(exclude={"preset", "fonts"}).items() if value is not None}
+        changed = {
+            name: value for name, value in self.model_dump(exclude={"preset", "fonts"}).items() if value is not None
+        }
         return RenderSpec.from_dict({**RenderSpec.preset(self.preset).to_dict(), **changed})
 
     @model_validator(mode="after")
@@ -83,7 +89,9 @@ class Shards(_Model):
     """How samples are cut into shards."""
 
     samples: int = Field(default=2000, ge=1, le=1_000_000, description="samples a shard, the last one fewer")
-    per_kind: dict[Kind, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(default_factory=dict, description="kind -> samples a shard")
+    per_kind: dict[Kind, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default_factory=dict, description="kind -> samples a shard"
+    )
 
     def of(self, kind: str) -> int:
         """Samples a shard of one kind."""
@@ -93,14 +101,18 @@ class Shards(_Model):
 class Beam(_Model):
     """Where Beam jobs run."""
 
-    runner: str = Field(default="FnApiRunner", pattern="^[A-Za-z]+Runner$", description="FnApiRunner, FlinkRunner, DataflowRunner, …")
+    runner: str = Field(
+        default="FnApiRunner", pattern="^[A-Za-z]+Runner$", description="FnApiRunner, FlinkRunner, DataflowRunner, …"
+    )
     options: list[str] = Field(default_factory=list, description="the runner's options, as --name=value")
 
 
 class Ray(_Model):
     """Where rendering runs."""
 
-    address: str = Field(default="local", description="local: a Ray of the build's own; auto or a URL: a running cluster")
+    address: str = Field(
+        default="local", description="local: a Ray of the build's own; auto or a URL: a running cluster"
+    )
 
 
 class Runtime(_Model):
@@ -112,7 +124,11 @@ class Runtime(_Model):
 
     def worker_count(self) -> int:
         """Workers to use."""
-        return self.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.workers or os.cpu_count() or 1
+        return (
+            self.workers or len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else self.workers or os.cpu_count() or 1
+        )
 
 
 class Card(_Model):
@@ -298,7 +314,9 @@ def _siblings(loc: tuple[Any, ...]) -> list[str]:
         if tagged:
             models = tagged
             continue
-        found = [m for model in models if step in model.model_fields for m in _models(model.model_fields[step].annotation)]
+        found = [
+            m for model in models if step in model.model_fields for m in _models(model.model_fields[step].annotation)
+        ]
         models = found or models
     return sorted({name for model in models for name in model.model_fields})
 

@@ -24,7 +24,6 @@ from pipelines.sources.inputs import Inputs, find
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-
 ANNOTATE_CODE = "1"
 PAIRS_CODE = "1"
 TABLE_CODE = "1"
@@ -119,7 +118,9 @@ class Build:
         source = self.recipe.sources[name].model_dump(mode="json", exclude={"path", "left", "right"})
         config = {"source": source, "options": self.annotate_options(name), "seed": self.recipe.seed, "name": name}
         inputs = {"files": self.inputs(name).digest, "language_model": self.lid.sha256}
-        return Stage(f"annotate-{name}", config, inputs, code_of(ANNOTATE_CODE, *_LIBRARIES[self.recipe.sources[name].type]))
+        return Stage(
+            f"annotate-{name}", config, inputs, code_of(ANNOTATE_CODE, *_LIBRARIES[self.recipe.sources[name].type])
+        )
 
     def annotate(self, name: str, progress: Progress | None = None) -> tuple[StageManifest, bool]:
         """Runs it."""
@@ -157,10 +158,15 @@ class Build:
         name = "word_drop" if kind == "word_drop" else f"select-{kind}"
         return Stage(name, config, {key: manifest.digest for key, manifest in before.items()}, PAIRS_CODE)
 
-    def make_pairs(self, kind: str, before: Mapping[str, StageManifest], progress: Progress | None = None) -> tuple[StageManifest, bool]:
+    def make_pairs(
+        self, kind: str, before: Mapping[str, StageManifest], progress: Progress | None = None
+    ) -> tuple[StageManifest, bool]:
         """Runs it."""
         parts = [
-            {"url": storage.join(self.root, manifest.folder, part.path), "source": None if kind == "word_drop" else name}
+            {
+                "url": storage.join(self.root, manifest.folder, part.path),
+                "source": None if kind == "word_drop" else name,
+            }
             for name, manifest in sorted(before.items())
             for part in manifest.tables()
         ]
@@ -185,7 +191,9 @@ class Build:
         config = {"source": name, "options": self.select_options("image_alt"), "seed": self.recipe.seed}
         return Stage(f"table-{name}", config, {name: before.digest}, TABLE_CODE)
 
-    def filter_table(self, name: str, before: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+    def filter_table(
+        self, name: str, before: StageManifest, progress: Progress | None = None
+    ) -> tuple[StageManifest, bool]:
         """Runs it."""
 
         def body(folder: str) -> Outcome:
@@ -229,7 +237,11 @@ class Build:
                 "bases": self.bases(),
             }
             run = functools.partial(
-                render.run, address=runtime.ray.address, workers=runtime.worker_count(), progress=progress, stop=self.stop
+                render.run,
+                address=runtime.ray.address,
+                workers=runtime.worker_count(),
+                progress=progress,
+                stop=self.stop,
             )
             return render.body(job, shards, pairs, run)
 
@@ -237,9 +249,13 @@ class Build:
 
     def verify_stage(self, kind: str, rendered: StageManifest) -> Stage:
         """The stage that reads a kind's shards back."""
-        return Stage(f"verify-{kind}", {"kind": kind, "render": self.render_identity}, {"shards": rendered.digest}, verify.CODE)
+        return Stage(
+            f"verify-{kind}", {"kind": kind, "render": self.render_identity}, {"shards": rendered.digest}, verify.CODE
+        )
 
-    def verify(self, kind: str, rendered: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+    def verify(
+        self, kind: str, rendered: StageManifest, progress: Progress | None = None
+    ) -> tuple[StageManifest, bool]:
         """Runs it; the manifest's facts hold the problems of each shard that has any."""
         shards = [
             {

@@ -54,16 +54,24 @@ class DatasetManifest(BaseModel):
     schema_version: int = SCHEMA_VERSION
     name: str
     version: str
-    recipe: dict[str, Any] = Field(description="the recipe as it was used, defaults filled in; paths as the user wrote them")
-    lineage: dict[str, dict[str, Any]] = Field(description="stage -> its key, the digests of its inputs, the version of its code")
+    recipe: dict[str, Any] = Field(
+        description="the recipe as it was used, defaults filled in; paths as the user wrote them"
+    )
+    lineage: dict[str, dict[str, Any]] = Field(
+        description="stage -> its key, the digests of its inputs, the version of its code"
+    )
     render: dict[str, Any] = Field(description="spec: the RenderSpec; font: name and sha256; digest: of both")
     models: dict[str, str] = Field(description="model -> sha256 of its file")
     mix: dict[str, float] = Field(description="kind -> weight for the trainer, summing to 1")
     shards: list[ShardEntry]
     tables: list[TableEntry] = Field(default_factory=list)
     ledger: dict[str, list[Step]] = Field(description="kind -> its steps, in the order in which they ran")
-    languages: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict, description="kind -> side -> language -> pairs")
-    cut: dict[str, dict[str, int]] = Field(default_factory=dict, description="kind -> side -> texts that did not fit whole")
+    languages: dict[str, dict[str, dict[str, int]]] = Field(
+        default_factory=dict, description="kind -> side -> language -> pairs"
+    )
+    cut: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="kind -> side -> texts that did not fit whole"
+    )
     errors: dict[str, int] = Field(default_factory=dict, description="reason -> records in error")
     gate: dict[str, Any] = Field(default_factory=dict, description="the gate's report")
 

@@ -16,10 +16,18 @@ class GateBounds(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_samples: dict[str, int] = Field(default_factory=dict, description="kind -> least samples; every kind must have one")
-    max_error_rate: Share = Field(default=0.01, ge=0, le=1, description="records in error / records read, over all sources")
-    min_kept: dict[str, Share] = Field(default_factory=dict, description="kind -> least share of candidate pairs that the rules keep")
-    max_dropped_by: dict[str, Share] = Field(default_factory=dict, description="rule -> most of a kind's candidates it may drop")
+    min_samples: dict[str, int] = Field(
+        default_factory=dict, description="kind -> least samples; every kind must have one"
+    )
+    max_error_rate: Share = Field(
+        default=0.01, ge=0, le=1, description="records in error / records read, over all sources"
+    )
+    min_kept: dict[str, Share] = Field(
+        default_factory=dict, description="kind -> least share of candidate pairs that the rules keep"
+    )
+    max_dropped_by: dict[str, Share] = Field(
+        default_factory=dict, description="rule -> most of a kind's candidates it may drop"
+    )
     max_cut: Share = Field(default=0.5, ge=0, le=1, description="most texts of a kind that do not fit their picture")
     min_languages: int = Field(default=1, ge=1, description="least distinct languages over all kinds")
 

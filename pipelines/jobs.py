@@ -38,7 +38,9 @@ class JobError(Exception):
         self.expected = expected
 
 
-def run_beam(spec: dict[str, Any], progress: Progress | None = None, stop: threading.Event | None = None) -> list[dict[str, Any]]:
+def run_beam(
+    spec: dict[str, Any], progress: Progress | None = None, stop: threading.Event | None = None
+) -> list[dict[str, Any]]:
     """Runs a Beam job in a process of its own.
 
     Args:
@@ -65,7 +67,11 @@ def run_beam(spec: dict[str, Any], progress: Progress | None = None, stop: threa
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**os.environ, "GRPC_VERBOSITY": "ERROR", "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())},
+                env={
+                    **os.environ,
+                    "GRPC_VERBOSITY": "ERROR",
+                    "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
+                },
             )
         try:
             _follow(process, ticks, progress, stop)
@@ -79,7 +85,9 @@ def run_beam(spec: dict[str, Any], progress: Progress | None = None, stop: threa
     return orjson.loads(storage.read_bytes(url)) if storage.exists(url) else []
 
 
-def _follow(process: subprocess.Popen[bytes], ticks: Path, progress: Progress | None, stop: threading.Event | None) -> None:
+def _follow(
+    process: subprocess.Popen[bytes], ticks: Path, progress: Progress | None, stop: threading.Event | None
+) -> None:
     rows = units = 0
     with ticks.open("rb") as file:
         while True:

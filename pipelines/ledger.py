@@ -25,10 +25,14 @@ class Step(BaseModel):
     unit: str = Field(description="what a row of `rows_in` is: records, documents, lines, pairs")
     rows_in: NonNegativeInt = 0
     kept: NonNegativeInt = 0
-    rows_out: NonNegativeInt = Field(default=0, description="rows handed on; differs from `kept` where one row becomes several")
+    rows_out: NonNegativeInt = Field(
+        default=0, description="rows handed on; differs from `kept` where one row becomes several"
+    )
     dropped: dict[str, int] = Field(default_factory=dict, description="rule -> rows that failed it first")
     errors: dict[str, int] = Field(default_factory=dict, description="reason -> rows in error")
-    alone: dict[str, int] = Field(default_factory=dict, description="rule -> rows that it alone would drop, overlaps included")
+    alone: dict[str, int] = Field(
+        default_factory=dict, description="rule -> rows that it alone would drop, overlaps included"
+    )
 
     def balance(self) -> int:
         """rows_in minus all that is accounted for; 0 where nothing was lost."""
@@ -107,7 +111,9 @@ def check_chain(stages: Sequence[Sequence[Step]]) -> list[Step]:
             every.append(step)
         for source, (before, rows) in handed.items():
             if source not in seen and rows:
-                raise LedgerError(f"source {source!r}: step {before!r} handed on {rows} rows, which no later stage took")
+                raise LedgerError(
+                    f"source {source!r}: step {before!r} handed on {rows} rows, which no later stage took"
+                )
     return merge(every)
 
 

@@ -190,7 +190,7 @@ class AtomicFile:
             owner = f"{socket.gethostname()}-{os.getpid()}"
             self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{owner}-{secrets.token_hex(4)}"))
             with _said_clearly(self.url):
-                self._file = open(self._temporary, "wb")  # noqa: SIM115, PTH123 (closed in __exit__)
+                self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
         else:
             fs, path = _filesystem(self.url)
             self._file = fs.open(path, "wb")

@@ -51,7 +51,9 @@ class TableWriter:
         self._held = table.slice(rows).to_batches()
         self._held_rows -= rows
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None and self._schema is not None:
             try:
                 self._flush(self._held_rows)

@@ -105,7 +105,9 @@ def verify_shard(shared: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any
     """
     problems: list[str] = []
     count, first, last = 0, "", ""
-    renderer = cached_renderer(orjson.dumps(shared["render"], option=orjson.OPT_SORT_KEYS).decode(), tuple(shared["fonts"]))
+    renderer = cached_renderer(
+        orjson.dumps(shared["render"], option=orjson.OPT_SORT_KEYS).decode(), tuple(shared["fonts"])
+    )
     if not storage.exists(shard["url"]):
         return {"path": shard["path"], "samples": 0, "problems": ["the file is gone"]}
     with storage.open_read(shard["url"]) as raw:
@@ -130,7 +132,11 @@ def verify_shard(shared: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any
             pass
     told = {"bytes": shard["bytes"], "sha256": shard["sha256"], "samples": shard["samples"]}
     read = {"bytes": file.bytes, "sha256": file.digest.hexdigest(), "samples": count}
-    problems += [f"{name}: the manifest says {told[name]}, the file has {read[name]}" for name in told if told[name] != read[name]]
+    problems += [
+        f"{name}: the manifest says {told[name]}, the file has {read[name]}"
+        for name in told
+        if told[name] != read[name]
+    ]
     if count and (first, last) != (shard["first_key"], shard["last_key"]):
         problems.append(f"keys {first}…{last}, the manifest says {shard['first_key']}…{shard['last_key']}")
     return {"path": shard["path"], "samples": count, "problems": problems[:_PROBLEMS]}

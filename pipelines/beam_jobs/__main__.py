@@ -34,7 +34,7 @@ def main() -> int:
     """Reads the spec, runs its job."""
     _end_with_parent()
     spec = json.loads(Path(sys.argv[1]).read_bytes())
-    from pipelines.beam_jobs import annotate, pairs_job, table_job  # noqa: PLC0415 (seconds: the watch starts before)
+    from pipelines.beam_jobs import annotate, pairs_job, table_job
 
     jobs = {"annotate": annotate.run, "pairs": pairs_job.run, "table": table_job.run}
     try:

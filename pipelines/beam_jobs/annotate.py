@@ -61,7 +61,13 @@ class AnnotateUnit(beam.DoFn):
         )
         # An image with several texts becomes several rows; a document or a line stays one.
         read.rows_out = table.rows if spec["source"]["type"] == "image_text" else read.kept
-        errors = Part(path=f"errors-{number:05d}.jsonl", bytes=log.bytes, sha256=log.sha256, rows=sum(reading.errors.values()), role="errors")
+        errors = Part(
+            path=f"errors-{number:05d}.jsonl",
+            bytes=log.bytes,
+            sha256=log.sha256,
+            rows=sum(reading.errors.values()),
+            role="errors",
+        )
         written = [part for part in (table.part(), *extra, errors) if part.bytes]
         record = {
             "order": number,
@@ -97,7 +103,9 @@ class AnnotateUnit(beam.DoFn):
         mine = Step(source=reading.source, step="mine", unit="documents")
         steps.append(mine)
         for batch in documents.read(source, unit["url"], unit["path"], reading):
-            found, why = sentences.annotate(batch, options=options, lid=self._lid, seed=self.spec["seed"], source=reading.source)
+            found, why = sentences.annotate(
+                batch, options=options, lid=self._lid, seed=self.spec["seed"], source=reading.source
+            )
             dropped = reasons.count(why)
             mine.rows_in += batch.num_rows
             mine.kept += batch.num_rows - sum(dropped.values())

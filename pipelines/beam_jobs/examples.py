@@ -34,7 +34,9 @@ def tagged(batch: pa.RecordBatch, why: pa.StringArray, source: str, seed: int) -
 
 
 def _least(lists: Iterable[list[Any]]) -> list[Any]:
-    return heapq.nsmallest(PER_RULE, itertools.chain.from_iterable(lists), key=lambda item: (item[0], orjson.dumps(item[1])))
+    return heapq.nsmallest(
+        PER_RULE, itertools.chain.from_iterable(lists), key=lambda item: (item[0], orjson.dumps(item[1]))
+    )
 
 
 def _record(item: tuple[str, list[Any]]) -> bytes:

@@ -28,7 +28,6 @@ Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
 """Pairs made of the kept rows, the reason of each row (null: kept), and what each rule alone would drop."""
 
 
-
 def _image_alt(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
     fails = alt_text.fails(batch, alt_text.AltTextOptions.model_validate(options))
     why = reasons.first_failure(fails, batch.num_rows)
@@ -184,4 +183,3 @@ def run(spec: dict[str, Any]) -> None:
         written = chosen.pairs | "by bucket" >> beam.GroupByKey() | "write" >> beam.ParDo(WriteBucket(spec))
         records = (chosen.records, written, examples.least(chosen.examples)) | beam.Flatten()
         gather(records, storage.join(spec["folder"], "records.json"))
-

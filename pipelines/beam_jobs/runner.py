@@ -55,4 +55,9 @@ class WriteRecords(beam.DoFn):
 
 def gather(records: beam.PCollection, url: str) -> beam.PCollection:
     """Brings a job's records (JSON bytes) together in the file at `url`."""
-    return records | "key all" >> beam.Map(lambda record: (0, record)) | "gather" >> beam.GroupByKey() | "records" >> beam.ParDo(WriteRecords(url))
+    return (
+        records
+        | "key all" >> beam.Map(lambda record: (0, record))
+        | "gather" >> beam.GroupByKey()
+        | "records" >> beam.ParDo(WriteRecords(url))
+    )

@@ -45,7 +45,9 @@ class FilterTable(beam.DoFn):
                 note_progress(spec["progress"], batch.num_rows)
         parts = [table.part().model_dump()] if table.rows else []
         note_progress(spec["progress"], 0, 1)
-        yield orjson.dumps({"order": part["index"], "parts": parts, "steps": [step.model_dump()]}, option=orjson.OPT_SORT_KEYS)
+        yield orjson.dumps(
+            {"order": part["index"], "parts": parts, "steps": [step.model_dump()]}, option=orjson.OPT_SORT_KEYS
+        )
 
 
 def run(spec: dict[str, Any]) -> None:
@@ -57,4 +59,6 @@ def run(spec: dict[str, Any]) -> None:
             | "spread" >> beam.Reshuffle()
             | "filter" >> beam.ParDo(FilterTable(spec)).with_outputs("examples", main="records")
         )
-        gather((done.records, examples.least(done.examples)) | beam.Flatten(), storage.join(spec["folder"], "records.json"))
+        gather(
+            (done.records, examples.least(done.examples)) | beam.Flatten(), storage.join(spec["folder"], "records.json")
+        )

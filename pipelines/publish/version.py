@@ -56,7 +56,11 @@ def publish(root: str, manifest: DatasetManifest, files: dict[str, str], content
     if storage.exists(storage.join(folder, manifests.NAME)):
         return Published(folder, manifest.version, digest, new=False)
     local = storage.is_local(folder)
-    work = storage.join(root, "datasets", manifest.name, f".publishing-{manifest.version}-{os.getpid()}") if local else folder
+    work = (
+        storage.join(root, "datasets", manifest.name, f".publishing-{manifest.version}-{os.getpid()}")
+        if local
+        else folder
+    )
     try:
         for path in sorted({*files, *contents}):
             storage.make_folder(storage.join(work, *path.split("/")[:-1]))

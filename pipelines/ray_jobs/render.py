@@ -73,7 +73,11 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
     tables = [read_rows(storage.join(job["root"], path), first, last) for path, first, last in shard["ranges"]]
     renderer = _renderer(json.dumps(job["render"], sort_keys=True), tuple(job["fonts"]))
     done = write_shard(
-        pa.concat_tables(tables), storage.join(job["folder"], shard["path"]), renderer=renderer, root=job["root"], bases=job["bases"]
+        pa.concat_tables(tables),
+        storage.join(job["folder"], shard["path"]),
+        renderer=renderer,
+        root=job["root"],
+        bases=job["bases"],
     )
     part = Part(
         path=shard["path"],
@@ -90,7 +94,9 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
         },
     )
     record = {"index": shard["index"], "part": part.model_dump(), "errors": done.errors}
-    storage.write_bytes(storage.join(job["folder"], record_path(shard)), orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
+    storage.write_bytes(
+        storage.join(job["folder"], record_path(shard)), orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    )
     return record
 
 
@@ -147,7 +153,10 @@ def run(
 
 
 def body(
-    job: dict[str, Any], shards: list[dict[str, Any]], pairs: StageManifest, run_shards: Callable[..., Iterator[dict[str, Any]]]
+    job: dict[str, Any],
+    shards: list[dict[str, Any]],
+    pairs: StageManifest,
+    run_shards: Callable[..., Iterator[dict[str, Any]]],
 ) -> Outcome:
     """The stage's outcome from its shards' records.
 
@@ -181,7 +190,9 @@ def body(
         lines = b"".join(manifests.canonical_json(error) + b"\n" for error in errors)
         written = storage.write_bytes(storage.join(job["folder"], "errors-render.jsonl"), lines)
         parts.append(
-            Part(path="errors-render.jsonl", bytes=written.bytes, sha256=written.sha256, rows=len(errors), role="errors")
+            Part(
+                path="errors-render.jsonl", bytes=written.bytes, sha256=written.sha256, rows=len(errors), role="errors"
+            )
         )
     facts = {name: sum(record["part"]["facts"][name] for record in records) for name in ("cut_left", "cut_right")}
     return Outcome(parts=parts, steps=list(steps.values()), facts=facts)

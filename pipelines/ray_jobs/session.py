@@ -23,7 +23,7 @@ def session(address: str = "local", workers: int | None = None) -> Iterator[Any]
         workers: CPUs of a local Ray; None takes the machine's.
     """
     global _users
-    import ray  # noqa: PLC0415 (seconds; only a process that renders pays)
+    import ray
 
     with _lock:
         if _users == 0 and not ray.is_initialized():

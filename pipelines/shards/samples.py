@@ -53,7 +53,9 @@ def resolve(part: str, source: str, root: str, bases: dict[str, str]) -> str:
     return storage.join(root if scheme == "root" else bases[source], path)
 
 
-def fetch_photographs(pairs: pa.Table, root: str, bases: dict[str, str]) -> tuple[list[bytes | None], list[dict[str, Any]]]:
+def fetch_photographs(
+    pairs: pa.Table, root: str, bases: dict[str, str]
+) -> tuple[list[bytes | None], list[dict[str, Any]]]:
     """Reads the photographs of the rows, each file opened once, and holds each against its sha256.
 
     Returns:
@@ -79,13 +81,22 @@ def fetch_photographs(pairs: pa.Table, root: str, bases: dict[str, str]) -> tupl
             if data is not None and hashlib.sha256(data).hexdigest() == refs[index]["sha256"]:
                 found[index] = data
             else:
-                errors.append(_error(pairs, index, "photograph_lost", f"{refs[index]['part']}: {fault} since it was read"))
+                errors.append(
+                    _error(pairs, index, "photograph_lost", f"{refs[index]['part']}: {fault} since it was read")
+                )
     return found, errors
 
 
 def _error(pairs: pa.Table, index: int, reason: str, detail: str) -> dict[str, Any]:
     row = pairs.slice(index, 1).select(["key", "source", "origin"]).to_pylist()[0]
-    return {"source": row["source"], "path": row["origin"], "position": row["key"], "reason": reason, "detail": detail, "rows": 1}
+    return {
+        "source": row["source"],
+        "path": row["origin"],
+        "position": row["key"],
+        "reason": reason,
+        "detail": detail,
+        "rows": 1,
+    }
 
 
 def _columns_of_photographs(pairs: pa.Table, photographs: list[bytes | None]) -> list[tuple[str, pa.Array]]:

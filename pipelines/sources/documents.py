@@ -38,7 +38,9 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
     texts: list[str | None] = []
 
     def batch() -> pa.RecordBatch:
-        result = pa.RecordBatch.from_arrays([pa.array(origins), pa.array(urls, pa.string()), pa.array(texts, pa.string())], schema=ROWS)
+        result = pa.RecordBatch.from_arrays(
+            [pa.array(origins), pa.array(urls, pa.string()), pa.array(texts, pa.string())], schema=ROWS
+        )
         origins.clear()
         urls.clear()
         texts.clear()

@@ -99,7 +99,13 @@ def file_format(source: ImageTextSource, url: str) -> str:
 
 
 def read(
-    source: ImageTextSource, url: str, path: str, unit: Mapping[str, Any], reading: Reading, blob: storage.AtomicFile, blob_ref: str
+    source: ImageTextSource,
+    url: str,
+    path: str,
+    unit: Mapping[str, Any],
+    reading: Reading,
+    blob: storage.AtomicFile,
+    blob_ref: str,
 ) -> Iterator[pa.RecordBatch]:
     """Reads one unit of work.
 
@@ -140,7 +146,7 @@ def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any]) -> list
             texts.setdefault(text, lang)
             if source.texts == "first":
                 break
-    chosen: Sequence[tuple[str | None, str | None]] = [(text, lang) for text, lang in texts.items()] or [(None, None)]
+    chosen: Sequence[tuple[str | None, str | None]] = list(texts.items()) or [(None, None)]
     return [
         {
             "origin": f"{name}/{record['at']}" + (f".{number}" if number else ""),
@@ -180,9 +186,7 @@ def _too_long(source: ImageTextSource, texts: Sequence[tuple[str | None, str | N
     return None
 
 
-def _image(
-    source: ImageTextSource, data: bytes | None, length: int, part: str, offset: int
-) -> dict[str, Any]:
+def _image(source: ImageTextSource, data: bytes | None, length: int, part: str, offset: int) -> dict[str, Any]:
     """The reference to a photograph whose bytes were checked.
 
     Raises:
@@ -226,7 +230,13 @@ def _parquet_columns(source: ImageTextSource, url: str, schema: pa.Schema) -> di
 
 
 def _parquet(
-    source: ImageTextSource, url: str, path: str, unit: Mapping[str, Any], reading: Reading, blob: storage.AtomicFile, blob_ref: str
+    source: ImageTextSource,
+    url: str,
+    path: str,
+    unit: Mapping[str, Any],
+    reading: Reading,
+    blob: storage.AtomicFile,
+    blob_ref: str,
 ) -> Iterator[dict[str, Any]]:
     try:
         file = pq.ParquetFile(storage.open_read(url))
@@ -318,7 +328,9 @@ def _with_languages(
 # --- csv, tsv ----------------------------------------------------------------------------------------------------------------
 
 
-def _delimited(source: ImageTextSource, url: str, path: str, reading: Reading, delimiter: str) -> Iterator[dict[str, Any]]:
+def _delimited(
+    source: ImageTextSource, url: str, path: str, reading: Reading, delimiter: str
+) -> Iterator[dict[str, Any]]:
     """Rows of a delimited table with a header. A quoted field may span lines; the line number is that of the record's end."""
     with open_decompressed(url) as raw:
         lines = _decoded_lines(raw, path, reading, source.max_record_bytes)
@@ -335,10 +347,14 @@ def _delimited(source: ImageTextSource, url: str, path: str, reading: Reading, d
                 continue
             if header is None:
                 header = row
-                columns = _parquet_columns(source, url, pa.schema([(name, pa.string()) for name in dict.fromkeys(header)]))
+                columns = _parquet_columns(
+                    source, url, pa.schema([(name, pa.string()) for name in dict.fromkeys(header)])
+                )
                 continue
             if len(row) != len(header):
-                reading.error(path, f"line {rows.line_num}", "malformed_row", f"{len(row)} fields, the header has {len(header)}")
+                reading.error(
+                    path, f"line {rows.line_num}", "malformed_row", f"{len(row)} fields, the header has {len(header)}"
+                )
                 continue
             values = dict(zip(header, row, strict=True))
             language = values[columns["language"]] if "language" in columns else None
@@ -406,7 +422,13 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _sample(
-    source: ImageTextSource, url: str, path: str, key: str, sample: Mapping[str, Member], broken: str | None, reading: Reading
+    source: ImageTextSource,
+    url: str,
+    path: str,
+    key: str,
+    sample: Mapping[str, Member],
+    broken: str | None,
+    reading: Reading,
 ) -> Iterator[dict[str, Any]]:
     if not sample:
         return

@@ -88,7 +88,9 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     if isinstance(source, ImageTextSource):
         having = {image_text.has_images(source, url) for _, url in files}
         if len(having) > 1:
-            raise SourceError(f"sources.{name}: some of its files bring photographs and some do not; make two sources of them")
+            raise SourceError(
+                f"sources.{name}: some of its files bring photographs and some do not; make two sources of them"
+            )
         inputs.photographs = having == {True}
     inputs.prints = _fingerprints(root, files)
     return inputs

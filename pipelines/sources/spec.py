@@ -14,7 +14,10 @@ class _Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_record_bytes: int = Field(
-        default=4 << 20, ge=1 << 10, le=1 << 30, description="a line or text field above this is an error record (default 4 MiB)"
+        default=4 << 20,
+        ge=1 << 10,
+        le=1 << 30,
+        description="a line or text field above this is an error record (default 4 MiB)",
     )
 
 
@@ -23,7 +26,9 @@ class ImageTextColumns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    image: str | None = Field(default=None, description="bytes, or a struct with `bytes`; usual: image, jpg, png, image_bytes")
+    image: str | None = Field(
+        default=None, description="bytes, or a struct with `bytes`; usual: image, jpg, png, image_bytes"
+    )
     text: str | None = Field(default=None, description="one text; usual: caption, text, alt, TEXT, title")
     texts: str | None = Field(default=None, description="list of strings or of {lang, text}; usual: texts, captions")
     url: str | None = Field(default=None, description="usual: url, image_url")
@@ -35,13 +40,22 @@ class ImageTextSource(_Source):
 
     type: Literal["image_text"]
     path: str | list[str] = Field(description="file, glob or fsspec URL, or a list of them")
-    format: Literal["auto", "parquet", "webdataset", "csv", "tsv"] = Field(default="auto", description="auto: by the file's name")
-    columns: ImageTextColumns = ImageTextColumns()
-    texts: Literal["all", "first"] = Field(default="all", description="of several texts of one image: each makes a pair, or the first")
-    max_image_pixels: int = Field(
-        default=64_000_000, ge=1, le=1_000_000_000, description="an image that declares more is an error and is not decoded"
+    format: Literal["auto", "parquet", "webdataset", "csv", "tsv"] = Field(
+        default="auto", description="auto: by the file's name"
     )
-    max_image_bytes: int = Field(default=64 << 20, ge=1 << 10, le=1 << 30, description="an image of more bytes is an error")
+    columns: ImageTextColumns = ImageTextColumns()
+    texts: Literal["all", "first"] = Field(
+        default="all", description="of several texts of one image: each makes a pair, or the first"
+    )
+    max_image_pixels: int = Field(
+        default=64_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="an image that declares more is an error and is not decoded",
+    )
+    max_image_bytes: int = Field(
+        default=64 << 20, ge=1 << 10, le=1 << 30, description="an image of more bytes is an error"
+    )
 
 
 class DocumentColumns(BaseModel):

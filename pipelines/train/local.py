@@ -52,7 +52,12 @@ class LocalLauncher:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], environment.get("PYTHONPATH", "")]))
         with (place / LOG).open("wb") as log:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
             )
         self._running[job_id] = process
         (place / STATE).write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))

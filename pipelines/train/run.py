@@ -51,7 +51,9 @@ def check_whole(folder: str, manifest_sha256: str | None = None) -> DatasetManif
     return manifest
 
 
-def train(folder: str, spec: TrainerSpec, *, manifest_sha256: str | None = None, said: Callable[[str], None] | None = None) -> Trained:
+def train(
+    folder: str, spec: TrainerSpec, *, manifest_sha256: str | None = None, said: Callable[[str], None] | None = None
+) -> Trained:
     """Runs a trainer on a version unless the same trainer has already finished on it.
 
     Args:
@@ -93,7 +95,9 @@ def train(folder: str, spec: TrainerSpec, *, manifest_sha256: str | None = None,
         raise
     result_url = storage.join(out, RESULT)
     result = json.loads(storage.read_bytes(result_url)) if storage.exists(result_url) else {}
-    storage.write_bytes(done, json.dumps({"state": state, "manifest_sha256": digest, "result": result}, indent=1).encode())
+    storage.write_bytes(
+        done, json.dumps({"state": state, "manifest_sha256": digest, "result": result}, indent=1).encode()
+    )
     if state is not State.SUCCEEDED:
         tail = "\n".join(launcher.logs(handle).splitlines()[-15:])
         raise TrainError(f"the trainer {state}; its log is {out}/log.txt and ends:\n{tail}")

@@ -31,7 +31,9 @@ class TrainerSpec(BaseModel):
     argv: list[str] = Field(min_length=1, description="program and arguments; never through a shell")
     env: dict[str, str] = Field(default_factory=dict, description="added to the environment")
     resources: Resources = Resources()
-    timeout_seconds: float | None = Field(default=None, gt=0, description="longer than that is a failure; null: no bound")
+    timeout_seconds: float | None = Field(
+        default=None, gt=0, description="longer than that is a failure; null: no bound"
+    )
 
 
 class State(StrEnum):
@@ -68,7 +70,7 @@ def fill(words: list[str], fields: dict[str, Any]) -> list[str]:
     filled = []
     for word in words:
         for name, value in fields.items():
-            word = word.replace("{" + name + "}", str(value))  # noqa: PLW2901
+            word = word.replace("{" + name + "}", str(value))
         if "{" in word and word.partition("{")[2].partition("}")[0].isidentifier() and "}" in word:
             unknown = word.partition("{")[2].partition("}")[0]
             raise ValueError(f"trainer argv: no field {{{unknown}}}; there are {', '.join(sorted(fields))}")

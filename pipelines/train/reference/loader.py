@@ -432,5 +432,5 @@ class Batches:
                         continue
                 if self._stop.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - handed to the trainer
+        except BaseException as error:
             self._ready.put(error)

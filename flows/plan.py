@@ -1,0 +1,191 @@
+"""`pixelpairs build --plan`: what would run, what is done, and what it will cost. Runs nothing and writes nothing but hashes of inputs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from flows.build import prepare
+from flows.stages import Build
+from pipelines import stage, storage
+from pipelines.manifest import StageManifest
+from pipelines.sources.image_text import file_format
+from pipelines.sources.inputs import Inputs
+from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
+from pipelines.sources.spec import ImageTextSource
+from pipelines.stage import Stage
+
+_PROBE_BYTES = 2 << 20
+_MEMBERS_A_SAMPLE = 3
+
+# Core-seconds a row, start-up apart, measured with the quickstart and web data on one 2-GHz core. They tell minutes from days.
+_COST = {
+    "photograph": 2.5e-3,  # reading, decoding once, hashing
+    "annotate": 1.2e-4,
+    "document": 4e-3,
+    "pairs": 4e-5,
+    "render": 1.5e-4,
+    "verify": 2.5e-4,
+}
+_START_SECONDS = {"beam": 5.0, "ray": 8.0}
+# What a row of one step gives in the next where no finished stage tells; seen on web data.
+_YIELD = {"image_alt": 0.8, "sentences": 3.0, "translations": 0.9, "word_drop": 1.0}
+_SHARD_BYTES_A_SAMPLE = {"image_alt": 40_000, "sentences": 6_200, "translations": 6_000, "word_drop": 6_000}
+
+
+@dataclass(slots=True)
+class Row:
+    """One stage of the plan. `key` is None where it depends on output that is not there yet."""
+
+    stage: str
+    key: str | None
+    done: bool
+    rows: int
+    exact: bool
+    shards: int | None = None
+    bytes: int | None = None
+    seconds: float = 0.0
+
+
+def rows_in(inputs: Inputs) -> tuple[int, bool]:
+    """Records of a source, and whether that is a count (parquet footers) or an estimate from each file's beginning."""
+    total, exact = 0, True
+    for _, url in inputs.files[:1] if inputs.source.type == "bitext" else inputs.files:
+        kind = file_format(inputs.source, url) if isinstance(inputs.source, ImageTextSource) else "lines"
+        if kind == "parquet":
+            try:
+                with storage.open_read(url) as file:
+                    total += pq.ParquetFile(file).metadata.num_rows
+            except (pa.ArrowException, OSError):
+                exact = False
+            continue
+        exact = False
+        total += _tar_samples(url) if kind == "webdataset" else _lines(url)
+    return total, exact
+
+
+def _tar_samples(url: str) -> int:
+    from pipelines.sources.tarstream import read_tar
+
+    members, last = 0, 0
+    with storage.open_read(url) as file:
+        for member in read_tar(file, max_member_bytes=0):
+            members, last = members + 1, member.offset
+            if last > _PROBE_BYTES:
+                break
+    return round(storage.size(url) / max(1, last) * members / _MEMBERS_A_SAMPLE) if members else 0
+
+
+def _lines(url: str) -> int:
+    """Lines of a text file, from how many its first 2 MB hold."""
+    lines = read = 0
+    try:
+        with open_decompressed(url) as file:
+            for line in bounded_lines(file, _PROBE_BYTES):
+                lines, read = lines + 1, read + len(line or b"") + 1
+                if read >= _PROBE_BYTES:
+                    break
+            else:
+                return lines
+    except (BrokenStreamError, OSError, gzip.BadGzipFile):
+        return lines
+    ratio = 3.0 if url.endswith((".gz", ".zst")) else 1.0
+    return round(storage.size(url) * ratio / max(1, read) * lines)
+
+
+def draw_up(build: Build) -> list[Row]:
+    """The stages of a build, in order, with what is known of each."""
+    rows: list[Row] = []
+    ready: dict[str, StageManifest] = {}
+    counts: dict[str, int] = {}
+
+    def add(what: Stage | None, name: str, estimate: int, exact: bool, seconds: float, kind: str | None = None) -> None:
+        manifest = stage.done(build.root, what) if what is not None else None
+        row = Row(name, what.key if what else None, manifest is not None, estimate, exact, seconds=seconds)
+        if manifest is not None:
+            ready[name] = manifest
+            parts = manifest.shards() or manifest.tables()
+            row.rows, row.exact, row.seconds = sum(part.rows for part in parts), True, 0.0
+            row.bytes = sum(part.bytes for part in parts)
+        counts[name] = row.rows
+        if kind is not None:
+            samples = build.recipe.shards.of(kind)
+            row.shards = len(manifest.shards()) if manifest else -(-row.rows // samples)
+            row.bytes = row.bytes if manifest else row.rows * _SHARD_BYTES_A_SAMPLE.get(kind, 6000)
+        rows.append(row)
+
+    kinds = build.kinds()
+    names = build.photograph_sources() + build.table_sources()
+    names += [name for kind in kinds if kind in ("sentences", "translations") for name in build.sources_of(kind)]
+    for name in names:
+        count, exact = rows_in(build.inputs(name))
+        per_row = _COST["document"] if build.recipe.sources[name].type == "documents" else _COST["annotate"]
+        per_row += _COST["photograph"] if name in build.photograph_sources() else 0.0
+        add(build.annotate_stage(name), f"annotate-{name}", count, exact, _START_SECONDS["beam"] + count * per_row)
+    for name in build.table_sources():
+        before = ready.get(f"annotate-{name}")
+        count = counts[f"annotate-{name}"]
+        what = build.table_stage(name, before) if before else None
+        add(what, f"table-{name}", round(count * 0.8), False, _START_SECONDS["beam"] + count * _COST["pairs"])
+    for kind in kinds:
+        sources = ["sentences"] if kind == "word_drop" else build.sources_of(kind)
+        befores = {n: ready.get("select-sentences" if kind == "word_drop" else f"annotate-{n}") for n in sources}
+        known = {n: manifest for n, manifest in befores.items() if manifest is not None}
+        what = build.pairs_stage(kind, known) if len(known) == len(befores) else None
+        count = counts["select-sentences"] if kind == "word_drop" else sum(counts[f"annotate-{n}"] for n in sources)
+        # A document that was not mined yet gives several pairs; rows that were annotated are candidates already.
+        share = _YIELD[kind] if kind != "sentences" or not known else 1.0
+        name = kind if kind == "word_drop" else f"select-{kind}"
+        add(what, name, round(count * share), False, _START_SECONDS["beam"] + count * _COST["pairs"])
+    for kind in kinds:
+        name = kind if kind == "word_drop" else f"select-{kind}"
+        before = ready.get(name)
+        what = build.render_stage(kind, before) if before else None
+        exact = before is not None
+        add(what, f"render-{kind}", counts[name], exact, _START_SECONDS["ray"] + counts[name] * _COST["render"], kind)
+    for kind in kinds:
+        before = ready.get(f"render-{kind}")
+        what = build.verify_stage(kind, before) if before else None
+        count = counts[f"render-{kind}"]
+        add(what, f"verify-{kind}", count, before is not None, _START_SECONDS["ray"] + count * _COST["verify"])
+    return rows
+
+
+def show(recipe: str, root: str, workers: int | None, console: Console) -> None:
+    """Prints the plan of a build."""
+    build = prepare(recipe, root, workers)
+    rows = draw_up(build)
+    table = Table(title=f"plan of {build.recipe.name} under {build.root}", title_justify="left")
+    for name in ("stage", "key", "state", "rows", "shards", "bytes", "core-seconds"):
+        table.add_column(name, justify="left" if name in ("stage", "key", "state") else "right")
+    for row in rows:
+        about = "" if row.exact else "~"
+        table.add_row(
+            row.stage,
+            row.key or "known when its input is",
+            "done" if row.done else "to do",
+            f"{about}{row.rows:,}",
+            "" if row.shards is None else f"{about}{row.shards:,}",
+            "" if row.bytes is None else f"{'' if row.done else '~'}{row.bytes:,}",
+            "" if row.done else f"~{row.seconds:,.0f}",
+        )
+    console.print(table)
+    todo = [row for row in rows if not row.done]
+    total = sum(row.seconds for row in todo)
+    workers_used = build.recipe.runtime.worker_count()
+    console.print(
+        f"{len(rows) - len(todo)} of {len(rows)} stages are done; to do: ~{total:,.0f} core-seconds, "
+        f"~{total / workers_used:,.0f} s on {workers_used} workers",
+        highlight=False,
+    )
+
+
+def as_json(build: Build) -> str:
+    """The plan for programs."""
+    return json.dumps([{name: getattr(row, name) for name in Row.__slots__} for row in draw_up(build)])
