@@ -61,7 +61,7 @@ class Renderer:
             WidthError: naming the text. ValueError, TypeError: `texts` or `out` is not as described.
         """
         parts = list(blocks(texts))
-        images = self._output(out, sum(map(len, parts)))
+        images = self._output(out, (sum(map(len, parts)), self.spec.height, self.spec.width))
         flat = images.reshape(len(images), self.spec.height * self.spec.width)
         kernel = self._pixels if self.spec.font_size == CELL else self._grey
         at = 0
@@ -70,8 +70,11 @@ class Renderer:
             at += len(part)
         return images
 
-    def render_bits(self, texts: Texts) -> Bytes:
+    def render_bits(self, texts: Texts, out: Bytes | None = None) -> Bytes:
         """Texts to packed bits: uint8 (n, ceil(height * width / 8)), 1 = ink, row-major as `np.packbits(image)` gives them.
+
+        Args:
+            texts, out: as in `render`, `out` of this shape.
 
         Raises:
             ValueError: font_size is not 16, where a pixel may be grey. Otherwise as `render`.
@@ -79,7 +82,7 @@ class Renderer:
         self._need_bits("render_bits")
         spec, tables = self.spec, self._tables
         parts = list(blocks(texts))
-        bits = np.empty((sum(map(len, parts)), (spec.height * spec.width + 7) // 8), np.uint8)
+        bits = self._output(out, (sum(map(len, parts)), (spec.height * spec.width + 7) // 8))
         scratch = np.empty(spec.height * ((spec.width + 7) // 8) + 8, np.uint8)
         at = 0
         for part in parts:
@@ -198,8 +201,7 @@ class Renderer:
             *self._places(part), out,
         )  # fmt: skip
 
-    def _output(self, out: Bytes | None, count: int) -> Bytes:
-        shape = (count, self.spec.height, self.spec.width)
+    def _output(self, out: Bytes | None, shape: tuple[int, ...]) -> Bytes:
         if out is None:
             return np.empty(shape, np.uint8)
         if out.dtype != np.uint8 or out.shape != shape:
