@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -220,6 +221,9 @@ class Measures:
     separators: Ints  # , ; | and their like: what stands between the items of a list
     hashtags: Ints  # # before a letter
     repetition: npt.NDArray[np.float32]  # 1 - distinct words / words
+    expected_share: npt.NDArray[
+        np.float32
+    ]  # letters in the row's expected scripts / letters, see `measure`; 1 for none
 
     def share(self, part: Ints) -> npt.NDArray[np.float32]:
         """part / characters that are no spaces; 0 for an empty text."""
@@ -227,7 +231,7 @@ class Measures:
         return np.asarray(part / seen, np.float32)
 
 
-def measure(texts: pa.StringArray) -> Measures:
+def measure(texts: pa.StringArray, *, expected: Sequence[frozenset[str]] = (), which: Ints | None = None) -> Measures:
     """Counts a whole column.
 
     Words are runs without a space that hold a letter or digit of a spaced script; letters of scripts without spaces add
@@ -236,17 +240,25 @@ def measure(texts: pa.StringArray) -> Measures:
 
     Args:
         texts: n strings; null counts as empty.
+        expected: Sets of scripts (ISO 15924) that texts are expected in; an empty set expects any.
+        which: int64 (n,), the set of each row; by default no row expects any.
 
     Returns:
-        Counts, each of shape (n,).
+        Counts, each of shape (n,). For the expected share a character of Han or kana weighs as much as three letters,
+        since a name in Latin letters takes many more of them.
     """
+    sets = np.zeros((len(expected) + 1, len(SCRIPTS)), bool)
+    for number, scripts in enumerate(expected):
+        sets[number] = script_set(*scripts) if scripts else True
+    sets[-1] = True
+    wanted = np.full(len(texts), len(expected), np.int64) if which is None else which
     column = decode(texts)
     table = tables()
     counts = np.zeros((column.n, 12), np.int64)
-    repeated = np.zeros(column.n, np.float32)
+    shares = np.zeros((column.n, 2), np.float32)
     longest = int(column.length.max()) if column.n else 0
     _count(
-        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), counts, repeated,
+        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), sets, wanted, counts, shares,
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.uint64),
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.int64),
     )  # fmt: skip
@@ -264,7 +276,8 @@ def measure(texts: pa.StringArray) -> Measures:
         unspaced=unspaced,
         separators=separators,
         hashtags=hashtags,
-        repetition=repeated,
+        repetition=shares[:, 0],
+        expected_share=shares[:, 1],
     )
 
 
@@ -290,8 +303,10 @@ def _count(
     script: Any,
     lower: Any,
     nature: Any,
+    sets: Any,
+    wanted: Any,
     counts: Any,
-    repeated: Any,
+    shares: Any,
     slots: Any,
     stamps: Any,
 ) -> None:
@@ -392,7 +407,13 @@ def _count(
                     distinct += 1
             previous, previous_kind, previous_script = c, k, s
         best = 0
+        inside = outside = 0
         for number in range(1, n_scripts):
+            weight = by_script[number] * (3 if nature[number] == _CJK_LIKE else 1)
+            if sets[wanted[row], number]:
+                inside += weight
+            else:
+                outside += weight
             if by_script[number] > by_script[best]:
                 best = number
         words += (cjk + CHARS_PER_WORD_CJK - 1) // CHARS_PER_WORD_CJK + (
@@ -411,7 +432,8 @@ def _count(
         counts[row, 10] = separators
         counts[row, 11] = hashtags
         if total_words > 1:
-            repeated[row] = 1.0 - distinct / total_words
+            shares[row, 0] = 1.0 - distinct / total_words
+        shares[row, 1] = inside / (inside + outside) if inside + outside > 0 else 1.0
 
 
 def script_codes(numbers: npt.NDArray[np.intp]) -> pa.StringArray:

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import arrow
+from pairs import arrow, normalise
 
 _TLD: Final = (
     "com|org|net|edu|gov|info|biz|io|co|tv|me|de|at|ch|fr|es|it|nl|be|pl|cz|sk|ru|ua|by|uk|ie|us|ca|au|nz|jp|cn|kr|tw|hk|in|id|my|sg|th|"
@@ -53,7 +53,7 @@ SLUG: Final = (
     r"|%20[^\s]|%[CDE][0-9A-F]%[89AB][0-9A-F]"  # percent-encoded
 )
 MARKUP: Final = (
-    r"(?i)</?[a-z][a-z0-9]*(?:\s+[a-z:-]+\s*=|\s*/?>)|\b(?:href|src|style|class|onclick|target)\s*=\s*[\"'\\]"
+    rf"(?i)</?(?:{normalise.TAGS})(?:\s[^<>]*)?/?>|<\s?[a-z][a-z0-9:]*\s+[a-z:-]+\s?=|</?ref\b|\b(?:href|src|style|class|onclick|target)\s*=\s*[\"'\\]"
     r"|\[/?(?:img|url|b|i|u|quote|caption|gallery|color|size|center)(?:[= ][^\]]*)?\]"  # BBCode, WordPress
     r"|\[\[[^\]]*\]\]|\{\{[^}]*\}\}|\{\||\|\}|'''"  # wiki
     r"|\\(?:displaystyle|mathbf|mathrm|frac|begin|text|left|right|sum|int|sqrt|alpha|beta|sigma|mu|lambda|theta|in|cdot|times)"
@@ -61,8 +61,6 @@ MARKUP: Final = (
     r"|&(?:amp|quot|lt|gt|nbsp|#[0-9]+);|\x{FEFF}|\[:[a-z]{2}\]"
     r"|\bfunction\s*\(|\bvar\s+\w+\s*=|\{\s*[a-z-]+\s*:\s*[^}]*;\s*\}"
 )
-_MASKS: Final = r"<(?:PERSON|person|NAME|EMAIL|PHONE|URL|LOCATION|ORG)>"
-"""What anonymised data sets put in the place of names (CC12M): no markup."""
 TEMPLATE: Final = (
     r"(?:^|[\s\"'(:,>-])%[a-zA-Z_]{2,}%?(?:$|[\s\"'),.])|%%[^%\s]+%%|(?:^|\s)%[sd](?:$|\s)"
     r"|\$\{[^}]*\}|#\{[^}]*\}|<%|%>|\{\{|\}\}|\{%|%\}|<\?(?:php|=)"
@@ -109,11 +107,7 @@ def slug(texts: pa.StringArray) -> pa.BooleanArray:
 
 def markup(texts: pa.StringArray) -> pa.BooleanArray:
     """HTML, BBCode, wiki text, TeX, CSS or script left in the text."""
-    hits = found(texts, MARKUP)
-    if arrow.mask(hits).any():
-        bare = pc.replace_substring_regex(texts, _MASKS, "")
-        hits = found(bare, MARKUP)
-    return hits
+    return found(texts, MARKUP)
 
 
 def template(texts: pa.StringArray) -> pa.BooleanArray:

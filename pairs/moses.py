@@ -54,9 +54,7 @@ def normalise(texts: pa.StringArray, lang: str) -> pa.StringArray:
     if rows.any():
         part = texts.filter(pa.array(rows))
         for pattern, replacement, literal in _substitutions(lang):
-            if literal:
-                part = pc.replace_substring(part, pattern, replacement)
-            else:
-                part = arrow.sub(part, pattern, replacement)
+            replace = pc.replace_substring if literal else arrow.sub
+            part = replace(part, pattern, replacement)
         texts = pc.replace_with_mask(texts, pa.array(rows), part)
     return pc.utf8_trim_whitespace(texts)

@@ -6,7 +6,9 @@ through.
 
 from __future__ import annotations
 
+import functools
 import html
+import unicodedata
 from collections.abc import Callable
 from typing import Final
 
@@ -27,12 +29,15 @@ _INLINE: Final = (
     "a|abbr|acronym|b|bdi|bdo|big|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|o:p|q|s|samp|small|span|st1:[a-z]+|strike|strong|sub|"
     "sup|time|tt|u|var|wbr"
 )
+TAGS: Final = f"{_BLOCK}|{_INLINE}"
+"""HTML's elements, and what word processors add, as a pattern."""
+
 _TAG_END: Final = r"(?:[\s/][^<>]*)?>"
 _BLOCK_TAG: Final = (
     rf"(?is)<!--.*?-->|<!\[CDATA\[|\]\]>|</?(?:{_BLOCK}){_TAG_END}|<script\b.*?</script>|<style\b.*?</style>"
 )
 _INLINE_TAG: Final = rf"(?is)</?(?:{_INLINE}){_TAG_END}"
-_CUT_TAG: Final = rf"(?is)<(?:{_BLOCK}|{_INLINE})\s+[a-z:-]+\s*=[^<>]*$"
+_CUT_TAG: Final = rf"(?is)<(?:{TAGS})\s+[a-z:-]+\s*=[^<>]*$"
 _QTRANSLATE: Final = r"\[:[a-z]{0,2}\]"
 
 # A UTF-8 lead byte and a continuation byte, each as the character that a single-byte code page made of it: Latin-1 and
@@ -117,7 +122,7 @@ def repair_mojibake(column: pa.StringArray) -> pa.StringArray:
 
 def tidy(column: pa.StringArray) -> pa.StringArray:
     """NFC; every run of white space one space; invisible and private characters gone; nothing at the ends."""
-    column = pc.utf8_normalize(column, "NFC") if _beyond_ascii(column) else column
+    column = nfc(column)
     column = arrow.sub(column, _INVISIBLE, "")
     column = arrow.sub(
         column,
@@ -131,16 +136,34 @@ def tidy(column: pa.StringArray) -> pa.StringArray:
 def lines(column: pa.StringArray) -> pa.StringArray:
     """Every kind of line end as one newline, other white space and invisible characters as `tidy` leaves them."""
     column = arrow.sub(column, r"\r\n?|[\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]", "\n")
-    column = pc.utf8_normalize(column, "NFC") if _beyond_ascii(column) else column
+    column = nfc(column)
     column = arrow.sub(column, _INVISIBLE, "")
     return arrow.sub(
         column, r"[\p{Zs}\t\x1f]+", " ", where=r"[\t\x1f\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  "
     )
 
 
-def _beyond_ascii(column: pa.StringArray) -> bool:
+@functools.cache
+def _not_nfc() -> str:
+    """An RE2 class of the code points without which a text is in NFC: marks, vowels and finals of Hangul, and those
+    that NFC replaces (Unicode's NFC_Quick_Check No and Maybe)."""
+    replaced = [code for code in (*range(0x80, 0xD800), *range(0xE000, 0x30000)) if _replaced(chr(code))]
+    return r"[\p{M}\x{1161}-\x{1175}\x{11a8}-\x{11c2}" + "".join(f"\\x{{{code:x}}}" for code in replaced) + "]"
+
+
+def _replaced(character: str) -> bool:
+    return not unicodedata.is_normalized("NFC", character)
+
+
+def nfc(column: pa.StringArray) -> pa.StringArray:
+    """Canonically composed, by Python's `unicodedata`, in the rows that may not be.
+
+    Arrow's own `utf8_normalize` is not used: in version 25 its NFC gives decomposed text.
+    """
     data, _ = arrow.bytes_and_offsets(column)
-    return bool(len(data)) and bool((data > 0x7F).any())
+    if not len(data) or not (data > 0x7F).any():
+        return column
+    return _rows(column, _not_nfc(), functools.partial(unicodedata.normalize, "NFC"))
 
 
 def clean(column: pa.StringArray) -> pa.StringArray:

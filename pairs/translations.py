@@ -82,7 +82,7 @@ class TranslationOptions(BaseModel):
     )
     max_chars: int | None = Field(1500, ge=1, le=MAX_CHARS, description="too_long: most characters of a side")
     min_chars: int | None = Field(
-        4, ge=1, description="too_short: fewest characters of a side, those of scripts without spaces twice"
+        3, ge=1, description="too_short: fewest characters of a side, those of scripts without spaces twice"
     )
     max_length_ratio: float | None = Field(
         3.0,
@@ -104,7 +104,13 @@ class TranslationOptions(BaseModel):
     markup: bool = Field(True, description="markup: drop pairs with HTML, wiki text or script left")
     mojibake: bool = Field(True, description="mojibake: drop pairs damaged by a wrong code page beyond repair")
     wrong_script: bool = Field(
-        True, description="wrong_script: drop pairs of which a side is in no script of its language"
+        True, description="wrong_script: drop pairs of which a side is not in the scripts of its language"
+    )
+    script_min_share: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="wrong_script: least letters in the language's scripts / letters, Han and kana thrice",
     )
     script_min_letters: int = Field(4, ge=1, description="wrong_script: a side of fewer letters is not looked at")
     wrong_language: bool = Field(
@@ -186,7 +192,7 @@ def _digit_values() -> npt.NDArray[np.uint8]:
 
 
 def _numbers_shared(left: pa.StringArray, right: pa.StringArray, min_digits: int) -> pa.BooleanArray:
-    """Whether the sides share a number; null where either has none."""
+    """Whether the sides share a number; null where either has none, or counts in myriads, which no other side does."""
     n = len(left)
     (left_row, left_value), (right_row, right_value) = _numbers(left, min_digits), _numbers(right, min_digits)
     values = np.unique(np.concatenate([left_value, right_value]))
@@ -198,29 +204,23 @@ def _numbers_shared(left: pa.StringArray, right: pa.StringArray, min_digits: int
     both = np.zeros(n, np.int8)
     both[np.unique(left_row)] += 1
     both[np.unique(right_row)] += 1
-    return pa.array(shared, mask=both < 2)
+    myriads = arrow.mask(pc.or_(flags.found(left, _MYRIADS), flags.found(right, _MYRIADS)))
+    return pa.array(shared, mask=(both < 2) | myriads)
 
 
-def _fits(script: pa.StringArray, langs: pa.StringArray) -> pa.BooleanArray:
-    """Whether each script is one of its language's; null where either is not known."""
-    pair = pc.binary_join_element_wise(language.primaries(langs), script, " ")
-
-    def fits(value: str | None) -> str | None:
-        if value is None:
-            return None
-        lang, code = value.split(" ")
-        expected = _scripts_of(lang)
-        return None if not expected else "1" if code in expected else "0"
-
-    return pc.equal(arrow.per_value(pair, fits), "1")
+def _expected(langs: pa.StringArray) -> tuple[list[frozenset[str]], npt.NDArray[np.int64]]:
+    """The scripts that each row's language is written in: the sets, and each row's."""
+    encoded = language.primaries(langs).fill_null("").dictionary_encode()
+    return [_scripts_of(lang) for lang in encoded.dictionary.to_pylist()], encoded.indices.to_numpy().astype(np.int64)
 
 
 def _folded(texts: pa.StringArray) -> pa.StringArray:
     return pc.replace_substring_regex(pc.utf8_lower(texts), r"[^\pL\pM\pN]+", "")
 
 
+_MYRIADS: Final = r"\p{Nd}\s?[多余餘]?[万萬亿億兆千百만억천조]"
 _ADDRESS: Final = (
-    r"(?i)^\W*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+\W*$"
+    r"(?i)^[^\pL\pN]*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+[^\pL\pN]*$"
     r"|\bdoi\s?:\s?10\.|\b10\.[0-9]{4,9}/\S|\bISBN(?:-1[03])?\b|\bISSN\b"
 )
 
@@ -236,7 +236,8 @@ def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: languag
 
     Returns:
         The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, weight,
-        letters, letter_share, script, found_lang, found_prob, is_url, is_markup, is_mojibake, fits_script; for the
+        letters, letter_share, script, found_lang, found_prob, script_share (of letters, in the language's scripts),
+        is_url, is_markup, is_mojibake; for the
         pair: length_ratio, identical, numbers_shared (null: one side has no number).
     """
     columns: dict[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
@@ -246,7 +247,8 @@ def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: languag
         given = arrow.strings(batch.column(f"{side}_text")).fill_null("")
         length = pc.utf8_length(given).to_numpy().astype(np.int64)
         text = _clean(given, langs, options)
-        measured = characters.measure(text)
+        expected, which = _expected(langs)
+        measured = characters.measure(text, expected=expected, which=which)
         chars = np.where(length > MAX_CHARS, length, measured.chars)
         found, prob = lid.identify(text)
         script = characters.script_codes(measured.script)
@@ -264,7 +266,7 @@ def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: languag
         )
         columns[f"{side}_is_markup"] = flags.markup(text)
         columns[f"{side}_is_mojibake"] = flags.mojibake(text)
-        columns[f"{side}_fits_script"] = _fits(script, langs)
+        columns[f"{side}_script_share"] = pa.array(measured.expected_share)
         density = arrow.per_value(langs, lambda tag: str(_DENSITY.get(language.primary(tag) or "", 1.0))).cast(
             pa.float64()
         )
@@ -322,7 +324,7 @@ def fails(batch: pa.RecordBatch, options: TranslationOptions) -> dict[str, pa.Bo
         found["wrong_script"] = either(
             lambda side: pc.and_(
                 pc.greater_equal(batch.column(f"{side}_letters"), options.script_min_letters),
-                pc.invert(batch.column(f"{side}_fits_script").fill_null(True)),
+                below(f"{side}_script_share", options.script_min_share),
             )
         )
     if options.wrong_language:
