@@ -8,6 +8,7 @@ from __future__ import annotations
 from flows import environment  # isort: skip  (must come before Prefect)
 
 import dataclasses
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,7 @@ from pipelines.train.spec import TrainerSpec
 environment.settle()
 
 PROMOTED = "pixelpairs.dataset.promoted"
-_SIDE_BY_SIDE = 4
+_SIDE_BY_SIDE = max(2, min(8, os.cpu_count() or 2))
 
 
 class GateError(Exception):

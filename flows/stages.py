@@ -127,11 +127,12 @@ class Build:
         what = self.annotate_stage(name)
 
         def body(folder: str) -> Outcome:
-            spec = self._spec("annotate", folder) | {
+            units = self.inputs(name).units()
+            spec = self._spec("annotate", folder, len(units), self.inputs(name).bytes()) | {
                 "relative_folder": what.folder,
                 "source_name": name,
                 "source": self.recipe.sources[name].model_dump(mode="json"),
-                "units": self.inputs(name).units(),
+                "units": units,
                 "options": self.annotate_options(name),
                 "language_model": None,
             }
@@ -173,7 +174,7 @@ class Build:
         size = sum(part.bytes for manifest in before.values() for part in manifest.tables())
 
         def body(folder: str) -> Outcome:
-            spec = self._spec("pairs", folder) | {
+            spec = self._spec("pairs", folder, len(parts), size) | {
                 "kind": kind,
                 "step": _STEP.get(kind, "filter"),
                 "unit": "pairs",
@@ -197,12 +198,13 @@ class Build:
         """Runs it."""
 
         def body(folder: str) -> Outcome:
-            spec = self._spec("table", folder) | {
+            tables = before.tables()
+            spec = self._spec("table", folder, len(tables), sum(part.bytes for part in tables)) | {
                 "step": "filter",
                 "options": self.select_options("image_alt"),
                 "parts": [
                     {"index": i, "url": storage.join(self.root, before.folder, part.path), "source": name}
-                    for i, part in enumerate(before.tables())
+                    for i, part in enumerate(tables)
                 ],
             }
             return outcome_of(run_beam(spec, progress, self.stop))
@@ -293,15 +295,17 @@ class Build:
 
         return stage.run(self.root, self.verify_stage(kind, rendered), body)
 
-    def _spec(self, job: str, folder: str) -> dict[str, Any]:
+    def _spec(self, job: str, folder: str, units: int, size: int) -> dict[str, Any]:
+        """What every Beam job is told. A process costs seconds to start: a small job gets one."""
         runtime = self.recipe.runtime
+        worth = -(-size // runtime.beam.bytes_per_process)
         return {
             "job": job,
             "root": self.root,
             "folder": folder,
             "seed": self.recipe.seed,
-            "workers": runtime.worker_count(),
-            "beam": runtime.beam.model_dump(mode="json"),
+            "workers": max(1, min(runtime.worker_count(), units, worth)),
+            "beam": {"runner": runtime.beam.runner, "options": runtime.beam.options},
         }
 
 

@@ -16,14 +16,14 @@ Kind = Literal["image_alt", "sentences", "translations", "back_translation", "wo
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 IMAGE_REF: Final[pa.DataType] = pa.struct(
-    [
-        pa.field("part", pa.string(), nullable=False),  # URL of the file that holds the bytes
-        pa.field("offset", pa.int64(), nullable=False),  # bytes from the start of that file
-        pa.field("length", pa.int64(), nullable=False),  # bytes
-        pa.field("format", pa.string(), nullable=False),  # jpg | png | webp: the extension in the shard
-        pa.field("width", pa.int32(), nullable=False),  # px, from the header
-        pa.field("height", pa.int32(), nullable=False),  # px, from the header
-        pa.field("sha256", pa.string(), nullable=False),  # hex digest of the bytes
+    [  # nullable throughout: the fields of a null struct are null themselves
+        pa.field("part", pa.string()),  # URL of the file that holds the bytes
+        pa.field("offset", pa.int64()),  # bytes from the start of that file
+        pa.field("length", pa.int64()),  # bytes
+        pa.field("format", pa.string()),  # jpg | png | webp: the extension in the shard
+        pa.field("width", pa.int32()),  # px, from the header
+        pa.field("height", pa.int32()),  # px, from the header
+        pa.field("sha256", pa.string()),  # hex digest of the bytes
     ]
 )
 """Where a photograph's own bytes lie, and what its header says."""

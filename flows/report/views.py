@@ -50,6 +50,11 @@ class StepView:
         """Whether rows became others: documents pairs, say."""
         return self.rows_out != self.kept
 
+    @property
+    def counted_alone(self) -> bool:
+        """Whether it is known what each rule alone would drop."""
+        return any(drop.alone is not None for drop in self.drops)
+
 
 @dataclass
 class Funnel:
