@@ -119,7 +119,7 @@ def plain(text: object, limit: int = 300) -> str:
     shown = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Cf", "Zl", "Zp") else c for c in shown[:limit])
     shown = " ".join(shown.split())
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    shown = re.sub(r"([\\`*_{}\[\]|~$!])", r"\\\1", shown)
+    shown = re.sub(r"([\\`*{}\[\]|~$!]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", shown)  # no emphasis within a word
     shown = shown.replace("://", "&#58;//").replace("@", "&#64;").replace("www.", "www&#46;")
     shown = re.sub(r"^([#+=-]|\d+(?=[.)]))", lambda found: _first_escaped(found[1]), shown)
     return shown + "…" if cut else shown

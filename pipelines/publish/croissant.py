@@ -21,6 +21,7 @@ _CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -40,42 +41,36 @@ _CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_REST = (
-    ("kind", "$.kind", "the kind of pair"),
-    ("left_text", "$.left_text", "the left text; null where the left side is a photograph"),
-    ("left_lang", "$.left_lang", "language of the left text, BCP 47"),
-    ("right_lang", "$.right_lang", "language of the right text, BCP 47"),
-    ("source", "$.source", "name of the source in the recipe"),
-    ("origin", "$.origin", "file and record of the source"),
-    ("url", "$.url", "address that the source gives for the photograph or page"),
-)
 _MEMBERS = (
     ("left", "left pixels: the photograph's own bytes, or the left text drawn"),
     ("right", "the right text as pixels"),
     ("text", "the right text"),
-    ("rest", "left text, languages, source"),
+    ("rest", "a JSON object: key, kind, source, origin, url, left_text, left_lang, right_lang, scores, left_cut, right_cut"),
 )
 
 
-def _patterns(kind: str, member: str) -> tuple[list[str], list[str], list[str]]:
-    """Names that a member has, names that it has not, and its media types."""
+def _patterns(kind: str, member: str) -> tuple[list[str], list[str]]:
+    """Names of a member's files, and their media types.
+
+    A key ends in a hex digit, so the left pattern passes by `<key>.text.png`; the reference reader ignores `excludes`.
+    """
     if member == "left" and kind == "image_alt":
         return (
-            ["*.jpg", "*.png", "*.webp"],
-            ["*.text.png"],
+            ["*[0-9a-f].jpg", "*[0-9a-f].png", "*[0-9a-f].webp"],
             ["image/jpeg", "image/png", "image/webp"],
         )
     if member == "left":
-        return ["*.png"], ["*.text.png"], ["image/png"]
+        return ["*[0-9a-f].png"], ["image/png"]
     if member == "right":
-        return ["*.text.png"], [], ["image/png"]
-    return (["*.txt"], [], ["text/plain"]) if member == "text" else (["*.json"], [], ["application/json"])
+        return ["*.text.png"], ["image/png"]
+    return (["*.txt"], ["text/plain"]) if member == "text" else (["*.json"], ["application/json"])
 
 
 def _file_object(path: str, size: int, sha256: str, encoding: str) -> dict[str, Any]:
@@ -91,8 +86,8 @@ def _file_object(path: str, size: int, sha256: str, encoding: str) -> dict[str, 
 
 
 def _file_set(kind: str, member: str, meaning: str, shards: list[str]) -> dict[str, Any]:
-    includes, excludes, encodings = _patterns(kind, member)
-    found: dict[str, Any] = {
+    includes, encodings = _patterns(kind, member)
+    return {
         "@type": "cr:FileSet",
         "@id": f"{kind}-{member}-files",
         "name": f"{kind}-{member}-files",
@@ -101,9 +96,6 @@ def _file_set(kind: str, member: str, meaning: str, shards: list[str]) -> dict[s
         "encodingFormat": encodings if len(encodings) > 1 else encodings[0],
         "includes": includes if len(includes) > 1 else includes[0],
     }
-    if excludes:
-        found["excludes"] = excludes[0]
-    return found
 
 
 def _field(name: str, description: str, data_type: str, source: dict[str, Any]) -> dict[str, Any]:
@@ -120,17 +112,11 @@ def _field(name: str, description: str, data_type: str, source: dict[str, Any]) 
 def _record_set(kind: str, member: str, meaning: str) -> dict[str, Any]:
     name, files = f"{kind}-{member}", {"@id": f"{kind}-{member}-files"}
 
-    def taken(part: str, **transform: str) -> dict[str, Any]:
-        return {"fileSet": files, "extract": {"fileProperty": part}, **({"transform": transform} if transform else {})}
-
-    key = taken("filename", regex=r"^([0-9a-f]+)\.")
+    key = {"fileSet": files, "extract": {"fileProperty": "filename"}, "transform": {"regex": r"^([0-9a-f]+)\."}}
     fields = [_field(f"{name}/key", "content hash of the pair; joins the record sets of a kind", "sc:Text", key)]
-    if member == "rest":
-        for column, path, told in _REST:
-            fields.append(_field(f"{name}/{column}", told, "sc:Text", taken("content", jsonPath=path)))
-    else:
-        data_type = "sc:Text" if member == "text" else "sc:ImageObject"
-        fields.append(_field(f"{name}/{member}", meaning, data_type, taken("content")))
+    content = {"fileSet": files, "extract": {"fileProperty": "content"}}
+    data_type = "sc:ImageObject" if member in ("left", "right") else "sc:Text"
+    fields.append(_field(f"{name}/{member}", meaning, data_type, content))
     return {
         "@type": "cr:RecordSet",
         "@id": name,
@@ -164,15 +150,18 @@ def croissant(manifest: DatasetManifest) -> bytes:
     described = _told(manifest, "description") or "Pairs for models that read photographs and rendered text alike."
     shards = sorted((shard for shard in manifest.shards if shard.samples), key=lambda shard: shard.path)
     licence = _told(manifest, "license")
+    title = _told(manifest, "title") or manifest.name
+    cited = re.sub(r"[{}\\]", "", title)
     document: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "name": _told(manifest, "title") or manifest.name,
+        "name": title,
         "description": f"{described} Version {manifest.version}; pairs: {counts or 'none'}.",
         "conformsTo": CONFORMS_TO,
         "license": licence if licence not in ("", "other") else "unknown",
         "keywords": ["pixel-only", "rendered text", "contrastive learning", "webdataset"],
-        "version": manifest.version,
+        "version": f"{manifest.schema_version}.0.0+{manifest.version}",  # semantic, as the format asks
+        "citeAs": f"@misc{{{manifest.name}, title = {{{cited}}}, note = {{version {manifest.version}}}}}",
     }
     if codes := languages_of(manifest):
         document["inLanguage"] = codes

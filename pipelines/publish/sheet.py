@@ -30,6 +30,7 @@ _LEFT = ("jpg", "png", "webp")
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _LINE = 16
 _GAP = 8
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _PAPER = 255
 _SHADE = 232
 
@@ -179,25 +180,25 @@ def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 @lru_cache(maxsize=16)
-def _pen(width: int, lines: int) -> Renderer:
-    spec = RenderSpec(width=width, height=_LINE * lines, background=_PAPER, text=0, lower=False, max_chars=4 * width)
+def _pen(width: int, lines: int, paper: int) -> Renderer:
+    spec = RenderSpec(width=width, height=_LINE * lines, background=paper, text=0, lower=False, max_chars=4 * width)
     return Renderer(spec)
 
 
 def one_line(text: object, limit: int) -> str:
     """A text for a label: control characters and runs of white space become one space, the end is cut."""
     head = str(text)[: 4 * limit + 64]
-    shown = "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in head)
+    shown = "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI else char for char in head)
     shown = " ".join(shown.split())
     return shown if len(shown) <= limit and len(str(text)) == len(head) else shown[: max(0, limit - 1)].rstrip() + "…"
 
 
-def _label(text: str, width: int, lines: int) -> Image.Image:
-    """Black on white, in every script that Unifont has; what does not fit is cut."""
+def _label(text: str, width: int, lines: int, paper: int = _PAPER) -> Image.Image:
+    """Black on `paper`, in every script that Unifont has; what does not fit is cut."""
     try:
-        return Image.fromarray(_pen(width, lines).render([text])[0])
+        return Image.fromarray(_pen(width, lines, paper).render([text])[0])
     except WidthError:
-        return Image.new("L", (width, _LINE * lines), _PAPER)
+        return Image.new("L", (width, _LINE * lines), paper)
 
 
 def caption(sample: Sample) -> str:
@@ -243,7 +244,7 @@ def contact_sheet(samples: Sequence[Sample], *, columns: int = 2, cell: int = 22
 def _note(text: str, width: int, height: int) -> Image.Image:
     """A shaded box with a few words."""
     box = Image.new("L", (width, height), _SHADE)
-    words = _label(text, max(32, width - 2 * _GAP), 3)
+    words = _label(text, max(32, width - 2 * _GAP), 3, _SHADE)
     box.paste(words, (_GAP, _GAP))
     return box
 

@@ -129,7 +129,9 @@ def write_shards(folder: Path, kinds: dict[str, list[int]]) -> list[ShardEntry]:
 def _ledger() -> dict[str, list[Step]]:
     """Figures of a middling build; every step balances."""
     alt = [
-        Step(source="shop", step="read", unit="records", rows_in=3000, kept=2995, rows_out=2995, errors={"no_image": 5}),
+        Step(
+            source="shop", step="read", unit="records", rows_in=3000, kept=2995, rows_out=2995, errors={"no_image": 5}
+        ),
         Step(
             source="shop",
             step="filter",
@@ -181,9 +183,25 @@ def _ledger() -> dict[str, list[Step]]:
                 "unsafe_words": 12,
             },
         ),
-        Step(source="web", step="unique", unit="pairs", rows_in=61_200, kept=58_012, rows_out=58_012, dropped={"duplicate": 3_188}),
-        Step(source="web", step="render", unit="pairs", rows_in=58_012, kept=58_010, rows_out=58_010, errors={"photograph_lost": 2}),
-    ]  # fmt: skip
+        Step(
+            source="web",
+            step="unique",
+            unit="pairs",
+            rows_in=61_200,
+            kept=58_012,
+            rows_out=58_012,
+            dropped={"duplicate": 3_188},
+        ),
+        Step(
+            source="web",
+            step="render",
+            unit="pairs",
+            rows_in=58_012,
+            kept=58_010,
+            rows_out=58_010,
+            errors={"photograph_lost": 2},
+        ),
+    ]
     documents = [
         Step(
             source="c4",
@@ -269,7 +287,11 @@ def make_version(folder: Path, *, kinds: dict[str, list[int]] | None = None, fai
         recipe={
             "name": "shapes",
             "sources": {"web": {"type": "image_text"}, "c4": {"type": "documents"}, "wmt": {"type": "bitext"}},
-            "card": {"title": "Shapes in ten scripts", "description": "Drawn scenes.\n\nA second paragraph.", "license": "cc0-1.0"},
+            "card": {
+                "title": "Shapes in ten scripts",
+                "description": "Drawn scenes.\n\nA second paragraph.",
+                "license": "cc0-1.0",
+            },
         },
         lineage={
             "annotate-web": {"key": "a1" * 8, "code": "1", "inputs": {"part-0.parquet": "sha256:" + "0f" * 32}},
@@ -290,4 +312,4 @@ def make_version(folder: Path, *, kinds: dict[str, list[int]] | None = None, fai
         cut=cut,
         errors={"corrupt": 311, "truncated": 120, "too_many_pixels": 49, "bad_json": 10},
         gate=report(evaluate(bounds, samples, ledger, cut, languages, 0)),
-    )  # fmt: skip
+    )
