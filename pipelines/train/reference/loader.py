@@ -102,7 +102,9 @@ def open_version(folder: Path, kinds: Sequence[str] | None = None, *, manifest_s
         raise DataError(f"{folder / MANIFEST}: sha256 is {digest}, {manifest_sha256} was promised")
     try:
         manifest = json.loads(data)
-        listed = [(e["kind"], _inside(folder, e["path"]), e["bytes"], e["sha256"], e["samples"]) for e in manifest["shards"]]
+        listed = [
+            (e["kind"], _inside(folder, e["path"]), e["bytes"], e["sha256"], e["samples"]) for e in manifest["shards"]
+        ]
         spec = manifest["render"]["spec"]
         size, background = (int(spec["width"]), int(spec["height"])), int(spec["background"])
         mix = {str(kind): float(weight) for kind, weight in manifest.get("mix", {}).items()}
@@ -182,8 +184,8 @@ def _id(data: bytes) -> int:
 def split(samples: Sequence[Sample], *, share: float, most: int) -> tuple[list[Sample], list[Sample]]:
     """Sets samples aside for evaluation, the same ones in every run.
 
-    A sample is held out by the hash of its left picture, so that all pairs of one picture go together; of each picture held out, the
-    pair with the least key is evaluated. Training never sees a picture or a text that is held out.
+    A sample is held out by the hash of its left picture, so that all pairs of one picture go together; of each picture held
+    out, the pair with the least key is evaluated. Training never sees a picture or a text that is held out.
 
     Args:
         samples: Of one kind.
@@ -256,8 +258,10 @@ class Batch:
 
     Attributes:
         kind: Of all its pairs.
-        left: uint8 [n, size, size, 3] photographs, or [n, h, w] grey text with the blank rows below cut off.
+        left: uint8 [n, size, size, 3] photographs, or [n, h, w] grey text; blank rows below all ink of the batch are cut off.
         right: uint8 [n, h, w] grey text, the same.
+        left_rows: int64 [n], patch rows of each left text down to its last ink, at least 1; None for photographs.
+        right_rows: int64 [n], the same of each right text.
         left_ids: int64 [n], equal where the left pictures are equal.
         right_ids: int64 [n], equal where the right texts are equal.
     """
@@ -265,6 +269,8 @@ class Batch:
     kind: str
     left: Bytes
     right: Bytes
+    left_rows: npt.NDArray[np.int64] | None
+    right_rows: npt.NDArray[np.int64]
     left_ids: npt.NDArray[np.int64]
     right_ids: npt.NDArray[np.int64]
 
@@ -300,13 +306,19 @@ class Decoder:
         rights = samples if rights is None else rights
         left = np.stack([self._picture(s, s.left, photograph=kind == PHOTOGRAPHS) for s in samples])
         right = np.stack([self._picture(s, s.right, photograph=False) for s in rights])
+        left_rows = None
+        if kind != PHOTOGRAPHS:
+            left, left_rows = self._cut(left)
+        right, right_rows = self._cut(right)
         ids = (np.array([s.left_id for s in samples]), np.array([s.right_id for s in rights]))
-        return Batch(kind, left if kind == PHOTOGRAPHS else self._cut(left), self._cut(right), *ids)
+        return Batch(kind, left, right, left_rows, right_rows, *ids)
 
-    def _cut(self, texts: Bytes) -> Bytes:
-        inked = np.flatnonzero((texts != self._version.background).any(axis=(0, 2)))
-        rows = int(inked[-1]) + 1 if len(inked) else 1
-        return texts[:, : -(-rows // self._patch) * self._patch]
+    def _cut(self, texts: Bytes) -> tuple[Bytes, npt.NDArray[np.int64]]:
+        """Cuts the patch rows that are blank in all texts, but one: convolutions look over the edge. Counts each text's rows."""
+        inked = (texts != self._version.background).any(axis=2)
+        last = inked.shape[1] - np.argmax(inked[:, ::-1], axis=1)
+        rows = np.where(inked.any(axis=1), -(-last // self._patch), 1).astype(np.int64)
+        return texts[:, : (int(rows.max()) + 1) * self._patch], rows
 
     def _picture(self, sample: Sample, place: tuple[int, int], *, photograph: bool) -> Bytes:
         at = (sample.shard, place[0])

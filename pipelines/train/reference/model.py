@@ -30,6 +30,8 @@ class TowerConfig:
         heads: Attention heads; they divide `width`.
         rows: Patch rows that the position table holds: those of a rendered text.
         columns: Patch columns that the position table holds.
+        stem: How patches become tokens: `patch`, one linear map of a patch's pixels, as in CLIPPO; `conv`, three convolutions that
+            overlap patch borders, which learn to read sooner. `conv` needs patches of 16 px.
     """
 
     patch: int = 16
@@ -38,10 +40,11 @@ class TowerConfig:
     heads: int = 3
     rows: int = 14
     columns: int = 14
+    stem: str = "patch"
 
 
-MODELS: Final[dict[str, dict[str, int]]] = {
-    "tiny": {"width": 96, "depth": 3, "heads": 3},
+MODELS: Final[dict[str, dict[str, Any]]] = {
+    "tiny": {"width": 96, "depth": 2, "heads": 3, "stem": "conv"},
     "S/16": {"width": 384, "depth": 12, "heads": 6},
     "B/16": {"width": 768, "depth": 12, "heads": 12},
 }
@@ -60,11 +63,13 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens [n, t, width] -> the same shape."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Tokens [n, t, width] -> the same shape; `mask`, bool [n, 1, 1, t], is true where a token may be looked at."""
         n, tokens, width = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, tokens, width)
+        seen = (
+            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, tokens, width)
+        )
         x = x + self.out(seen)
         return x + self.mlp(self.norm2(x))
 
@@ -74,28 +79,37 @@ class MapHead(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        self.heads = heads
         self.probe = nn.Parameter(torch.randn(1, 1, width) * width**-0.5)
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens [n, t, width] -> [n, width]."""
-        pooled, _ = self.attention(self.probe.expand(len(x), -1, -1), x, x, need_weights=False)
-        return (pooled + self.mlp(self.norm(pooled)))[:, 0]
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Tokens [n, t, width] -> [n, width]; `mask` as in `Block`."""
+        n, tokens, width = x.shape
+        q = self.query(self.probe).view(1, 1, self.heads, width // self.heads).expand(n, -1, -1, -1).transpose(1, 2)
+        k, v = self.key_value(x).view(n, tokens, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        pooled = self.out(
+            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, width)
+        )
+        return pooled + self.mlp(self.norm(pooled))
 
 
 class Tower(nn.Module):
     """The one tower for both sides, with the temperature that the loss learns.
 
-    A picture whose height is below the position table's may be a text whose blank rows were cut off: it takes the table's first rows, so
-    cutting blank rows changes nothing but which tokens there are. A picture of another width takes the table resampled.
+    The patch rows below a text's last ink are not looked at: their tokens are masked, or cut off where no text of a batch has
+    ink, so a text's embedding is the same in any batch. A picture of the position table's width takes the table's first rows; one
+    of another width, a photograph at another size, takes the table resampled.
     """
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Linear(3 * config.patch**2, config.width)
+        self.embed = _stem(config)
         self.positions = nn.Parameter(torch.randn(1, config.width, config.rows, config.columns) * 0.02)
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
@@ -107,37 +121,55 @@ class Tower(nn.Module):
         """Factor of the cosines in the loss, a scalar; learned, 100 at most."""
         return self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp()
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Embeds pictures.
+    def forward(self, pixels: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Gives a vector for each picture, the dot products of which the loss compares once they are brought to length 1.
 
         Args:
             pixels: float [n, 3 or 1, height, width] in -1..1, sides multiples of the patch; one channel means grey.
+            rows: int64 [n], patch rows of each picture that are looked at, from the top; at least 1. Default: all.
 
         Returns:
-            float [n, width], each row of length 1.
+            float [n, width], of any length.
 
         Raises:
             ValueError: A side is no multiple of the patch.
         """
-        n, channels, height, width = pixels.shape
+        _, channels, height, width = pixels.shape
         patch = self.config.patch
         if height % patch or width % patch:
             raise ValueError(f"pictures of {width} x {height} px are not made of whole {patch} px patches")
-        rows, columns = height // patch, width // patch
-        patches = pixels.view(n, channels, rows, patch, columns, patch).permute(0, 2, 4, 1, 3, 5)
+        down, across = height // patch, width // patch
         if channels == 1:
-            patches = patches.expand(-1, -1, -1, 3, -1, -1)
-        x = self.embed(patches.reshape(n, rows * columns, 3 * patch * patch))
-        x = x + self._positions(rows, columns)
+            pixels = pixels.expand(-1, 3, -1, -1)
+        x = self.embed(pixels).flatten(2).transpose(1, 2) + self._positions(down, across)
+        mask = None
+        if rows is not None:
+            seen = torch.arange(down, device=x.device) < rows[:, None]
+            mask = seen.repeat_interleave(across, dim=1)[:, None, None]
         for block in self.blocks:
-            x = block(x)
-        return functional.normalize(self.head(self.norm(x)), dim=-1)
+            x = block(x, mask)
+        return self.head(self.norm(x), mask)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         table = self.positions
         if columns != self.config.columns or rows > self.config.rows:
             table = functional.interpolate(table, size=(rows, columns), mode="bilinear", antialias=True)
         return table[:, :, :rows].flatten(2).transpose(1, 2)
+
+
+def _stem(config: TowerConfig) -> nn.Module:
+    """Pictures [n, 3, h, w] -> tokens [n, width, h / patch, w / patch]."""
+    if config.stem == "patch":
+        return nn.Conv2d(3, config.width, config.patch, config.patch)
+    if config.stem != "conv" or config.patch != 16:
+        raise ValueError(f"no stem {config.stem!r} for patches of {config.patch} px")
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 8, 4, 2),
+        nn.GELU(approximate="tanh"),
+        nn.Conv2d(8, 32, 3, 2, 1),
+        nn.GELU(approximate="tanh"),
+        nn.Conv2d(32, config.width, 3, 2, 1),
+    )
 
 
 def make_tower(name: str, *, rows: int, columns: int, patch: int = 16) -> Tower:
