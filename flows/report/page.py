@@ -105,6 +105,7 @@ def render_report(data: ReportData) -> bytes:
     manifest = data.manifest
     gate = manifest.gate if isinstance(manifest.gate, dict) else {}
     sources = views.sources(manifest)
+    funnels = views.funnels(manifest)
     card = manifest.recipe.get("card")
     page = _template().render(
         manifest=manifest,
@@ -113,12 +114,12 @@ def render_report(data: ReportData) -> bytes:
         checks=gate.get("checks") or [],
         gated=bool(gate),
         counts=[(kind, manifest.samples()[kind]) for kind in views.ordered(manifest.samples())],
-        total=sum(manifest.samples().values()),
+        total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels),
         shard_bytes=sum(shard.bytes for shard in manifest.shards),
         read=sum(source.read for source in sources),
         in_error=sum(manifest.errors.values()),
         sources=sources,
-        funnels=views.funnels(manifest),
+        funnels=funnels,
         languages=views.languages(manifest),
         samples=_samples(data.samples),
         examples=_examples(data.examples),

@@ -58,14 +58,19 @@ class StepView:
 
 @dataclass
 class Funnel:
-    """The way of one kind from what was read to what was published."""
+    """The way of one kind from what was read to what was made.
+
+    Attributes:
+        candidates: Rows that the rules judged.
+        made: Pairs in shards; where the build has none (the gate refused it), what the last step handed on.
+    """
 
     kind: str
     steps: list[StepView]
     read: int
     read_unit: str
     candidates: int
-    published: int
+    made: int
 
 
 @dataclass
@@ -162,7 +167,8 @@ def funnels(manifest: DatasetManifest) -> list[Funnel]:
         for view in views:
             view.width = round(max(1.5, 100 * view.rows_in / most), 2)
         first = next((view for view in reversed(views) if view.name in _CANDIDATES), views[0])
-        found.append(Funnel(kind, views, views[0].rows_in, views[0].unit, first.rows_in, samples.get(kind, 0)))
+        made = samples.get(kind, views[-1].rows_out)
+        found.append(Funnel(kind, views, views[0].rows_in, views[0].unit, first.rows_in, made))
     return found
 
 

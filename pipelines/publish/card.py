@@ -78,9 +78,11 @@ With Hugging Face `datasets`. This card declares the columns, so load the folder
 It leaves out `scores`, whose names differ from rule to rule.
 
 ```python
+import os
+
 from datasets import load_dataset
 
-dataset = load_dataset(".", "KIND", split="train", streaming=True)
+dataset = load_dataset(os.getcwd(), "KIND", split="train", streaming=True)
 for sample in dataset:
     left = next(sample[name] for name in ("jpg", "png", "webp") if sample.get(name) is not None)
     print(sample["__key__"], left.size, sample["text.png"].size, sample["txt"])

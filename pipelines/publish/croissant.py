@@ -111,7 +111,6 @@ def _field(name: str, description: str, data_type: str, source: dict[str, Any]) 
 
 def _record_set(kind: str, member: str, meaning: str) -> dict[str, Any]:
     name, files = f"{kind}-{member}", {"@id": f"{kind}-{member}-files"}
-
     key = {"fileSet": files, "extract": {"fileProperty": "filename"}, "transform": {"regex": r"^([0-9a-f]+)\."}}
     fields = [_field(f"{name}/key", "content hash of the pair; joins the record sets of a kind", "sc:Text", key)]
     content = {"fileSet": files, "extract": {"fileProperty": "content"}}
