@@ -20,7 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+_PLAIN_COLUMNS = 160  # a file or a pipe has no width of its own: wide enough that nothing is cut
+out = Console() if sys.stdout.isatty() else Console(width=_PLAIN_COLUMNS)
 err = Console(stderr=True)
 
 FAILED = 1

@@ -1,4 +1,4 @@
-"""`pixelpairs build --plan`: what would run, what is done, and what it will cost. Runs nothing and writes nothing but hashes of inputs."""
+"""`pixelpairs build --plan`: what would run, what is done, what it will cost. Writes nothing but remembered hashes of inputs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -111,7 +112,8 @@ def draw_up(build: Build) -> list[Row]:
         if manifest is not None:
             ready[name] = manifest
             parts = manifest.shards() or manifest.tables()
-            row.rows, row.exact, row.seconds = sum(part.rows for part in parts), True, 0.0
+            row.rows = sum(part.rows for part in parts) or int(manifest.facts.get("samples", 0))
+            row.exact, row.seconds = True, 0.0
             row.bytes = sum(part.bytes for part in parts)
         counts[name] = row.rows
         if kind is not None:
@@ -161,14 +163,14 @@ def show(recipe: str, root: str, workers: int | None, console: Console) -> None:
     """Prints the plan of a build."""
     build = prepare(recipe, root, workers)
     rows = draw_up(build)
-    table = Table(title=f"plan of {build.recipe.name} under {build.root}", title_justify="left")
-    for name in ("stage", "key", "state", "rows", "shards", "bytes", "core-seconds"):
-        table.add_column(name, justify="left" if name in ("stage", "key", "state") else "right")
+    table = Table(title=f"plan of {build.recipe.name} under {build.root}", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("stage", "key", "state", "rows", "shards", "bytes", "core-s"):
+        table.add_column(name, justify="left" if name in ("stage", "key", "state") else "right", no_wrap=True)
     for row in rows:
         about = "" if row.exact else "~"
         table.add_row(
             row.stage,
-            row.key or "known when its input is",
+            row.key or "(after its input)",
             "done" if row.done else "to do",
             f"{about}{row.rows:,}",
             "" if row.shards is None else f"{about}{row.shards:,}",
