@@ -71,6 +71,7 @@ class Funnel:
     read_unit: str
     candidates: int
     made: int
+    made_unit: str
 
 
 @dataclass
@@ -168,7 +169,7 @@ def funnels(manifest: DatasetManifest) -> list[Funnel]:
             view.width = round(max(1.5, 100 * view.rows_in / most), 2)
         first = next((view for view in reversed(views) if view.name in _CANDIDATES), views[0])
         made = samples.get(kind, views[-1].rows_out)
-        found.append(Funnel(kind, views, views[0].rows_in, views[0].unit, first.rows_in, made))
+        found.append(Funnel(kind, views, views[0].rows_in, views[0].unit, first.rows_in, made, views[-1].unit))
     return found
 
 

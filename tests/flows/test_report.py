@@ -129,7 +129,7 @@ def test_the_page_shows_what_the_manifest_says(data: ReportData) -> None:
         "zh-Hant",
         "IMG_0001",
         "member 49",
-        "and 10 more entries",
+        "and 10 more in errors.jsonl",
         "select-image_alt",
         data.manifest.shards[0].sha256,
         data.manifest.render["font"]["sha256"],
