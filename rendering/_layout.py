@@ -148,3 +148,43 @@ def count_fitting(
             return row, most
         out[row] = place(glyphs, count, widths, width - most, lines_whole - 1, xs, lines)
     return -1, 0
+
+
+@jit
+def count_lines(
+    data: Array,
+    offsets: Array,
+    surrogates: Array,
+    max_chars: int,
+    index: Array,
+    ascii_index: Array,
+    widths: Array,
+    width: int,
+    glyphs: Array,
+    xs: Array,
+    lines: Array,
+    out: Array,
+) -> tuple[int, int]:
+    """For each text the lines that it takes on a canvas without an end (int32 `out`). Returns as count_fitting."""
+    for row in range(len(offsets) - 1):
+        count = find_glyphs(
+            data, offsets[row], offsets[row + 1], surrogates[row], min(max_chars, len(glyphs)), index, ascii_index, glyphs
+        )
+        most = widest(glyphs, count, widths)
+        if count and most >= width:
+            return row, most
+        placed = place(glyphs, count, widths, width - most, 1 << 30, xs, lines)
+        out[row] = lines[placed - 1] + 1 if placed else 0
+    return -1, 0
+
+
+@jit
+def count_code_points(data: Array, offsets: Array, surrogates: Array, out: Array) -> None:
+    """For each text its code points (int32 `out`), invalid UTF-8 counted as it is decoded."""
+    for row in range(len(offsets) - 1):
+        at = offsets[row]
+        count = 0
+        while at < offsets[row + 1]:
+            _, at = next_code_point(data, at, offsets[row + 1], surrogates[row])
+            count += 1
+        out[row] = count

@@ -20,6 +20,17 @@ CELL = 16
 _PNG_BUFFER = 4 << 20  # bytes of encoder output before it is copied away
 
 
+def count_code_points(texts: Texts) -> npt.NDArray[np.int32]:
+    """Code points of each text as it is decoded: int32 (n,). More than `Renderer.fitted` says means that something was cut."""
+    parts = list(blocks(texts))
+    counts = np.empty(sum(map(len, parts)), np.int32)
+    at = 0
+    for part in parts:
+        _layout.count_code_points(part.data, part.offsets, part.surrogates, counts[at : at + len(part)])
+        at += len(part)
+    return counts
+
+
 class WidthError(ValueError):
     """A text has a glyph that is not narrower than the canvas; CLIPPO's op fails there too."""
 
@@ -143,6 +154,19 @@ class Renderer:
                 *self._head(part), self._tables.widths, self.spec.width, self.spec.height // self.spec.font_size,
                 *self._places(part), counts[at : at + len(part)],
             )  # fmt: skip
+            self._check(found, at)
+            at += len(part)
+        return counts
+
+    def lines(self, texts: Texts) -> npt.NDArray[np.int32]:
+        """How many lines each text, as far as max_chars keeps it, takes on a canvas without an end: int32 (n,)."""
+        parts = list(blocks(texts))
+        counts = np.empty(sum(map(len, parts)), np.int32)
+        at = 0
+        for part in parts:
+            found = _layout.count_lines(
+                *self._head(part), self._tables.widths, self.spec.width, *self._places(part), counts[at : at + len(part)]
+            )
             self._check(found, at)
             at += len(part)
         return counts
