@@ -35,7 +35,7 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("n_separators", pa.int64()),  # commas, semicolons, bars: what stands between the items of a list
     ("n_hashtags", pa.int64()),
     ("script_switches", pa.int64()),  # one alphabet into another inside a word
-    ("weight", pa.int64()),  # characters, those of scripts without spaces twice
+    ("weight", pa.int64()),  # characters, those of dense scripts (characters.DENSE) twice
     ("is_url", pa.bool_()),
     ("is_email", pa.bool_()),
     ("is_markup", pa.bool_()),
@@ -61,9 +61,8 @@ _IN_SCORES: Final = (
 )
 
 Rule = Literal[
-    "too_long", "empty", "mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate",
-    "few_letters",
-    "many_digits", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
+    "too_long", "empty", "mojibake", "template", "markup", "url", "email", "file_name", "slug", "boilerplate",
+    "many_digits", "few_letters", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
     "image_format",
     "image_too_small", "image_aspect",
 ]  # fmt: skip
@@ -88,10 +87,10 @@ class AltTextOptions(BaseModel):
         description="too_long: most characters; ALIGN and CC12M bound words, 1000 is a long paragraph",
     )
     min_weight: int | None = Field(
-        4,
+        3,
         ge=1,
         le=1000,
-        description="too_short: fewest characters, those of scripts without spaces (Han, Thai, ...) counting twice",
+        description="too_short: fewest characters, those of dense scripts (Han, kana, Hangul, ...) counting twice",
     )
     min_words: int | None = Field(
         1, ge=1, le=1000, description="too_short: fewest words; CC12M and ALIGN ask 3, DataComp-basic 3"
@@ -198,7 +197,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "n_separators": pa.array(measured.separators),
         "n_hashtags": pa.array(measured.hashtags),
         "script_switches": pa.array(measured.script_switches),
-        "weight": pa.array(measured.chars + measured.unspaced),
+        "weight": pa.array(measured.weight),
         "is_url": flags.url(text),
         "is_email": flags.email(text),
         "is_markup": flags.markup(text),

@@ -21,20 +21,20 @@ article image | main image | post image | post thumbnail | product image | produ
 no image available | image not available | image not found | default image | image placeholder |
 placeholder image | missing image | company logo | site logo | website logo | header logo | footer logo |
 brand logo | our logo | home | homepage | home page | menu | main menu | search | close | open | next | previous |
-prev | back | back to top | top | up | down | left | right | arrow | arrow left | arrow right | play | pause |
+prev | back | back to top | arrow | arrow left | arrow right | pause |
 play button | play video | video | download | print | share | like | follow | follow us | subscribe | login |
 log in | sign in | sign up | register | cart | shopping cart | checkout | buy now | add to cart | read more |
 more | learn more | more info | details | click here | click to enlarge | click for larger image | click to view |
-enlarge | zoom | view larger image | view image | open image | rating | ratings | stars | star | star rating |
-rss | rss feed | feed | email | e-mail | mail | phone | contact | contact us | facebook | twitter | instagram |
+enlarge | zoom | view larger image | view image | open image | rating | ratings | star rating |
+rss | rss feed | feed | email | e-mail | mail | contact | contact us | facebook | twitter | instagram |
 pinterest | youtube | linkedin | whatsapp | telegram | tiktok | google | google plus | google+ | xing | reddit |
 tumblr | flickr | snapchat | vk | vkontakte | viber | wordpress | wordpress.com | paypal | visa | mastercard |
 american express | quantcast | creative commons license | creative commons | cc by | advertisement | advertising |
 ad | ads | sponsored | sponsor | sponsors | partner | partners | information | info | help | faq | settings |
-language | flag | english | new | sale | hot | free | yes | no | ok | ok. | cookie | cookies | privacy |
-copyright | captcha | verified | check | checkmark | tick | bullet | line | divider | separator | shadow |
-border | corner | button | link | image link | external link | empty | none | caption | view profile | user |
-users | members | admin | comment | comments | date | calendar | time | clock | location | map | google maps |
+language | ok | ok. | cookie | cookies | privacy |
+copyright | captcha | verified | check | checkmark | tick | bullet | divider | separator |
+link | image link | external link | empty | none | caption | view profile |
+admin | comment | comments | location | google maps |
 app store | google play | get it on google play | download on the app store | qr code | barcode | favicon | bild |
 bilder | foto | fotos | abbildung | grafik | symbol | startseite | suche | suchen | zurück | weiter | nach oben |
 schließen | menü | mehr | mehr lesen | weiterlesen | mehr erfahren | vergrößern | bild vergrößern |

@@ -68,6 +68,8 @@ UNSPACED: Final[tuple[str, ...]] = (
 """Scripts whose words are not set apart by spaces."""
 
 _CJK: Final = ("Hani", "Hira", "Kana", "Bopo", "Yiii")
+DENSE: Final = (*_CJK, "Hang", "Ethi")
+"""Scripts of which a character says about what two letters of an alphabet say: a syllable or more."""
 CHARS_PER_WORD_CJK: Final = 2
 """Han, kana: characters a word; Chinese words average 1.5 to 1.8 characters and Japanese ones some 2.2 in segmented
 corpora."""
@@ -217,13 +219,18 @@ class Measures:
     script: Ints  # index into SCRIPTS of the most frequent script among letters and marks; 0 where there is none
     script_switches: Ints  # places where a letter follows a letter of another alphabet, without a space
     longest_run: Ints  # most repetitions of one character that is no space or digit, side by side
-    unspaced: Ints  # letters and marks of scripts without spaces
+    dense: Ints  # letters of Han, kana, Hangul and the other syllabic scripts of `DENSE`
     separators: Ints  # , ; | and their like: what stands between the items of a list
     hashtags: Ints  # # before a letter
     repetition: npt.NDArray[np.float32]  # 1 - distinct words / words
     expected_share: npt.NDArray[
         np.float32
     ]  # letters in the row's expected scripts / letters, see `measure`; 1 for none
+
+    @property
+    def weight(self) -> Ints:
+        """int64 (n,): characters, those of dense scripts twice: how long a text is, whatever it is written in."""
+        return self.chars + self.dense
 
     def share(self, part: Ints) -> npt.NDArray[np.float32]:
         """part / characters that are no spaces; 0 for an empty text."""
@@ -258,11 +265,12 @@ def measure(texts: pa.StringArray, *, expected: Sequence[frozenset[str]] = (), w
     shares = np.zeros((column.n, 2), np.float32)
     longest = int(column.length.max()) if column.n else 0
     _count(
-        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), sets, wanted, counts, shares,
+        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), script_set(*DENSE),
+        sets, wanted, counts, shares,
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.uint64),
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.int64),
     )  # fmt: skip
-    letters, marks, digits, puncts, spaces, words, script, switches, run, unspaced, separators, hashtags = counts.T
+    letters, marks, digits, puncts, spaces, words, script, switches, run, dense, separators, hashtags = counts.T
     return Measures(
         chars=column.length,
         words=words,
@@ -273,7 +281,7 @@ def measure(texts: pa.StringArray, *, expected: Sequence[frozenset[str]] = (), w
         script=script,
         script_switches=switches,
         longest_run=run,
-        unspaced=unspaced,
+        dense=dense,
         separators=separators,
         hashtags=hashtags,
         repetition=shares[:, 0],
@@ -303,6 +311,7 @@ def _count(
     script: Any,
     lower: Any,
     nature: Any,
+    heavy: Any,
     sets: Any,
     wanted: Any,
     counts: Any,
@@ -319,7 +328,7 @@ def _count(
     for row in range(len(start) - 1):
         by_script[:] = 0  # what has no script of its own, number 0, is never counted as more
         begin, end = start[row], start[row + 1]
-        words = switches = best_run = run = separators = hashtags = cjk = sea = 0
+        words = switches = best_run = run = separators = hashtags = cjk = sea = dense = 0
         total_words = distinct = 0
         letters = marks = digits = puncts = spaces = 0
         wordy = False  # the run since the last space holds a letter or digit of a spaced script
@@ -362,6 +371,8 @@ def _count(
             if k in (LETTER, MARK):
                 if s != 0:
                     by_script[s] += 1
+                if heavy[s]:
+                    dense += 1
                 if nature[s] == _CJK_LIKE:
                     cjk += 1
                     if nature[previous_script] == _CJK_LIKE and previous_kind == LETTER:
@@ -428,7 +439,7 @@ def _count(
         counts[row, 6] = best
         counts[row, 7] = switches
         counts[row, 8] = best_run
-        counts[row, 9] = cjk + sea
+        counts[row, 9] = dense
         counts[row, 10] = separators
         counts[row, 11] = hashtags
         if total_words > 1:

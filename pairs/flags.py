@@ -44,7 +44,7 @@ FILE_NAME: Final = (
     r"|^[0-9a-f]{16,}$|^[0-9_-]{10,}_[a-z]$"  # hash; Facebook's 12345_67890_n
     r"|^[^\s]+@[1-4]x$|^[^\s]+[-_][0-9]{2,4}x[0-9]{2,4}$"  # name@2x, name-300x200
 )
-CODE: Final = r"^[A-Za-z]{0,6}[-_./ #]?[0-9][0-9A-Z._/#-]{2,}$|^[A-Z0-9]+[-_./]?[A-Z]*[0-9]{3,}[A-Z0-9._/-]*$"
+CODE: Final = r"^[A-Za-z]{0,6}[-_./#]?[0-9][0-9A-Z._/#-]{2,}$|^[A-Z0-9]+[-_./]?[A-Z]*[0-9]{3,}[A-Z0-9._/-]*$"
 """A stock code: one token of capitals and digits."""
 SLUG: Final = (
     r"^[^\s]*[\pL\pN]_+[\pL\pN][^\s]*$"  # a_b
@@ -63,7 +63,7 @@ MARKUP: Final = (
 )
 TEMPLATE: Final = (
     r"(?:^|[\s\"'(:,>-])%[a-zA-Z_]{2,}%?(?:$|[\s\"'),.])|%%[^%\s]+%%|(?:^|\s)%[sd](?:$|\s)"
-    r"|\$\{[^}]*\}|#\{[^}]*\}|<%|%>|\{\{|\}\}|\{%|%\}|<\?(?:php|=)"
+    r"|\$\{[^}]*\}|#\{[^}]*\}|<%|%>|\{\{[^{}]*\}\}|\{%|%\}|<\?(?:php|=)"
     r"|(?i:\{(?:[0-9]|(?:post|page|site|item|product|image|img|file|user|cat|category|author)?[_ -]?"
     r"(?:title|name|alt|caption|id|desc|description|index|count|url|src))\})"
     r"|(?i:(?:^|\s)@(?:index|key|item|title|name|alt|image|caption|model)(?:$|[\s.\[]))"

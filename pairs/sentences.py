@@ -61,7 +61,9 @@ class SentenceOptions(BaseModel):
         description="most pairs of one document, drawn by hash, no sentence in two of them; null: all neighbours",
     )
     min_chars: int | None = Field(
-        20, ge=1, description="too_short: fewest characters of a sentence, those of scripts without spaces twice"
+        20,
+        ge=1,
+        description="too_short: fewest characters of a sentence, those of dense scripts (characters.DENSE) twice",
     )
     max_chars: int | None = Field(
         500, ge=1, le=MAX_PARAGRAPH_CHARS, description="too_long: most characters of a sentence"
@@ -96,7 +98,7 @@ class SentenceOptions(BaseModel):
     language_min_weight: int = Field(
         60,
         ge=0,
-        description="wrong_language: a shorter pair is never dropped (characters, scripts without spaces twice)",
+        description="wrong_language: a shorter pair is never dropped (characters, dense scripts (characters.DENSE) twice)",
     )
     order: tuple[Rule, ...] = Field(
         RULES, description="the rules in the order in which a dropped candidate's reason is looked for"
@@ -192,7 +194,8 @@ def annotate(
     """
     n = batch.num_rows
     text = _documents(batch)
-    measured = pc.utf8_length(text).to_numpy().astype(np.int64)
+    weight = pc.utf8_length(text).to_numpy().astype(np.int64) + _dense(text)
+    too_short = weight < 2 * (options.min_chars or 1)
     doc_lang, doc_prob = lid.identify(_sample(text), max_chars=LANGUAGE_CHARS)
     wrong_lang = np.zeros(n, bool)
     if options.languages is not None:
@@ -208,7 +211,7 @@ def annotate(
         np.bincount(doc, weights=size, minlength=n), 1
     )
     is_code = code_share > 0.3
-    wanted = ~code & ~_repeated(lines, doc) & (size <= MAX_PARAGRAPH_CHARS) & ~(wrong_lang | is_code)[doc]
+    wanted = ~code & ~_repeated(lines, doc) & (size <= MAX_PARAGRAPH_CHARS) & ~(wrong_lang | is_code | too_short)[doc]
     wanted &= ~arrow.mask(flags.found(lines, _LIST))
     chosen = pa.array(wanted)
     lines, doc, number = lines.filter(chosen), doc[wanted], number[wanted]
@@ -250,13 +253,11 @@ def annotate(
 
     has = np.zeros(n, bool)
     has[doc[paragraph[left[drawn]]]] = True
-    least = 2 * (options.min_chars or 1)
-    weight = measured + _unspaced(text)
     masks = {
         "empty": pa.array(arrow.mask(pc.equal(pc.utf8_trim_whitespace(text), ""))),
-        "too_short": pa.array((weight < least) & ~has),
-        "code": pa.array(is_code & ~has),
-        "no_language": pa.array(wrong_lang & ~has),
+        "too_short": pa.array(too_short),
+        "code": pa.array(is_code),
+        "no_language": pa.array(wrong_lang),
         "no_neighbours": pa.array(~has),
     }
     return candidates, reasons.first_failure(masks, n)
@@ -270,10 +271,10 @@ def _sample(text: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pc.greater_equal(pc.utf8_length(prose), 60), prose, text)
 
 
-def _unspaced(text: pa.StringArray) -> Ints:
-    """Letters of scripts without spaces, of the first 200 characters: enough to tell whether a document is too
+def _dense(text: pa.StringArray) -> Ints:
+    """Letters of dense scripts, of the first 200 characters: enough to tell whether a document is too
     short."""
-    return characters.measure(pc.utf8_slice_codeunits(text, 0, 200)).unspaced
+    return characters.measure(pc.utf8_slice_codeunits(text, 0, 200)).dense
 
 
 def _facts(sentences: pa.StringArray) -> dict[str, npt.NDArray[Any]]:
@@ -283,7 +284,7 @@ def _facts(sentences: pa.StringArray) -> dict[str, npt.NDArray[Any]]:
     return {
         "chars": measured.chars,
         "words": measured.words,
-        "weight": measured.chars + measured.unspaced,
+        "weight": measured.weight,
         "letter_share": measured.share(measured.letters),
         "digit_share": measured.share(measured.digits),
         "repetition": measured.repetition,

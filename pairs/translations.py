@@ -82,7 +82,7 @@ class TranslationOptions(BaseModel):
     )
     max_chars: int | None = Field(1500, ge=1, le=MAX_CHARS, description="too_long: most characters of a side")
     min_chars: int | None = Field(
-        3, ge=1, description="too_short: fewest characters of a side, those of scripts without spaces twice"
+        3, ge=1, description="too_short: fewest characters of a side, those of dense scripts (characters.DENSE) twice"
     )
     max_length_ratio: float | None = Field(
         3.0,
@@ -123,7 +123,7 @@ class TranslationOptions(BaseModel):
         30,
         ge=0,
         le=1000,
-        description="wrong_language: a shorter side is never dropped (characters, scripts without spaces twice)",
+        description="wrong_language: a shorter side is never dropped (characters, dense scripts (characters.DENSE) twice)",
     )
     numbers_differ: bool = Field(
         True,
@@ -138,8 +138,23 @@ class TranslationOptions(BaseModel):
     )
 
 
+_SCRIPTS_OF_TAG: Final = {
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Jpan": ("Hani", "Hira", "Kana"),
+    "Kore": ("Hang", "Hani"),
+}
+
+
 @functools.lru_cache(1024)
-def _scripts_of(lang: str | None) -> frozenset[str]:
+def _scripts_of(tag: str) -> frozenset[str]:
+    """The scripts that a language tag names, or its language is written in; empty where it is not known."""
+    for subtag in tag.split("-")[1:]:
+        if subtag in _SCRIPTS_OF_TAG:
+            return frozenset(_SCRIPTS_OF_TAG[subtag])
+        if subtag in characters.NUMBER_OF:
+            return frozenset([subtag])
+    lang = tag.split("-")[0]
     return frozenset(script for script, langs in _SCRIPTS.items() if lang in langs.split())
 
 
@@ -210,8 +225,8 @@ def _numbers_shared(left: pa.StringArray, right: pa.StringArray, min_digits: int
 
 def _expected(langs: pa.StringArray) -> tuple[list[frozenset[str]], npt.NDArray[np.int64]]:
     """The scripts that each row's language is written in: the sets, and each row's."""
-    encoded = language.primaries(langs).fill_null("").dictionary_encode()
-    return [_scripts_of(lang) for lang in encoded.dictionary.to_pylist()], encoded.indices.to_numpy().astype(np.int64)
+    encoded = langs.fill_null("").dictionary_encode()
+    return [_scripts_of(tag) for tag in encoded.dictionary.to_pylist()], encoded.indices.to_numpy().astype(np.int64)
 
 
 def _folded(texts: pa.StringArray) -> pa.StringArray:
@@ -255,7 +270,7 @@ def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: languag
         columns[f"{side}_text"], columns[f"{side}_lang"] = text, langs
         columns[f"{side}_chars"] = pa.array(chars)
         columns[f"{side}_words"] = pa.array(measured.words)
-        columns[f"{side}_weight"] = pa.array(measured.chars + measured.unspaced)
+        columns[f"{side}_weight"] = pa.array(measured.weight)
         columns[f"{side}_letters"] = pa.array(measured.letters)
         columns[f"{side}_letter_share"] = pa.array(measured.share(measured.letters))
         columns[f"{side}_script"] = script
@@ -267,9 +282,9 @@ def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: languag
         columns[f"{side}_is_markup"] = flags.markup(text)
         columns[f"{side}_is_mojibake"] = flags.mojibake(text)
         columns[f"{side}_script_share"] = pa.array(measured.expected_share)
-        density = arrow.per_value(langs, lambda tag: str(_DENSITY.get(language.primary(tag) or "", 1.0))).cast(
-            pa.float64()
-        )
+        density = arrow.per_value(
+            langs.fill_null(""), lambda tag: str(_DENSITY.get(language.primary(tag) or "", 1.0))
+        ).cast(pa.float64())
         weighted[side] = measured.chars / density.to_numpy()
     columns["length_ratio"] = _ratio(weighted["left"], weighted["right"], options.length_ratio_slack)
     left, right = columns["left_text"], columns["right_text"]

@@ -83,15 +83,33 @@ def test_runs_and_alphabets_inside_a_word() -> None:
 
 def test_expected_scripts_weigh_han_thrice() -> None:
     texts = pa.array(["最大OFF!", "only Latin", "Россия", "123"])
-    share = characters.measure(texts, expected=[frozenset(["Hani"]), frozenset()], which=pa.array([0, 0, 0, 0]).to_numpy())
+    share = characters.measure(
+        texts, expected=[frozenset(["Hani"]), frozenset()], which=pa.array([0, 0, 0, 0]).to_numpy()
+    )
     assert share.expected_share.tolist() == pytest.approx([6 / 9, 0, 0, 1])
-    free = characters.measure(texts, expected=[frozenset(["Hani"]), frozenset()], which=pa.array([1, 1, 1, 1]).to_numpy())
+    free = characters.measure(
+        texts, expected=[frozenset(["Hani"]), frozenset()], which=pa.array([1, 1, 1, 1]).to_numpy()
+    )
     assert free.expected_share.tolist() == [1, 1, 1, 1]
 
 
 def test_scripts_of_the_languages_of_flores_are_told_apart() -> None:
-    samples = {"Grek": "γάτα", "Hebr": "חתול", "Beng": "বিড়াল", "Taml": "பூனை", "Geor": "კატა", "Armn": "կատու", "Khmr": "ឆ្មា",
-               "Mymr": "ကြောင်", "Laoo": "ແມວ", "Ethi": "ድመት", "Hira": "ねこ", "Kana": "ネコ", "Tibt": "ཞི་མི", "Sinh": "පූසා"}  # fmt: skip
+    samples = {
+        "Grek": "γάτα",
+        "Hebr": "חתול",
+        "Beng": "বিড়াল",
+        "Taml": "பூனை",
+        "Geor": "კატა",
+        "Armn": "կատու",
+        "Khmr": "ឆ្មា",
+        "Mymr": "ကြောင်",
+        "Laoo": "ແມວ",
+        "Ethi": "ድመት",
+        "Hira": "ねこ",
+        "Kana": "ネコ",
+        "Tibt": "ཞི་མི",
+        "Sinh": "පූසා",
+    }
     found = characters.script_codes(characters.measure(pa.array(list(samples.values()))).script)
     assert found.to_pylist() == list(samples)
 

@@ -22,7 +22,9 @@ def test_content_keys_are_32_hex_digits() -> None:
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=8, unique=True))
 def test_rows_of_values_that_differ_have_keys_that_differ(rows: list[tuple[object, object]]) -> None:
     as_bytes = {tuple(v.encode() if isinstance(v, str) else v for v in row) for row in rows}
-    assert len({keys.content_key(*row) for row in rows}) == len(as_bytes), "strings and their UTF-8 bytes alone are the same"
+    assert len({keys.content_key(*row) for row in rows}) == len(as_bytes), (
+        "strings and their UTF-8 bytes alone are the same"
+    )
 
 
 @pytest.mark.parametrize(

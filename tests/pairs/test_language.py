@@ -33,7 +33,9 @@ def test_texts_of_many_languages(lid: LanguageIdentifier) -> None:
 
 
 def test_odd_texts_are_no_trouble(lid: LanguageIdentifier) -> None:
-    found, probability = lid.identify(pa.array(["", None, " \n\t", "a\x00b\nc\u2028d", "x" * 10_000_000, "\ud7ff", "🐶"]))
+    found, probability = lid.identify(
+        pa.array(["", None, " \n\t", "a\x00b\nc\u2028d", "x" * 10_000_000, "\ud7ff", "🐶"])
+    )
     assert found.to_pylist()[:3] == [None, None, None]
     assert probability[:3].tolist() == [0, 0, 0]
     assert all(found.to_pylist()[3:])
@@ -47,7 +49,9 @@ def test_line_breaks_count_as_spaces(lid: LanguageIdentifier) -> None:
 
 
 def test_japanese_needs_kana(lid: LanguageIdentifier) -> None:
-    found, probability = lid.identify(pa.array(["文摄视觉美学摄影馆优选品质店 回复", "新作・限定コスメをいち早くゲット!"]))
+    found, probability = lid.identify(
+        pa.array(["文摄视觉美学摄影馆优选品质店 回复", "新作・限定コスメをいち早くゲット!"])
+    )
     assert found.to_pylist()[1] == "ja"
     assert found.to_pylist()[0] == "zh" or probability[0] <= 0.5
 
@@ -70,12 +74,29 @@ def test_a_missing_model_is_a_clear_error() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("pt_BR", "pt-BR"), ("de-de", "de-DE"), ("ca@valencia", "ca-valencia"), ("sr@latin", "sr-Latn"), ("zh_TW", "zh-TW"),
-        ("zh-hans-cn", "zh-Hans-CN"), ("en_GB.UTF-8", "en-GB"), ("de_DE@euro", "de-DE"), ("es-419", "es-419"), ("EN", "en"),
-        ("ast", "ast"), ("be@tarask", "be-tarask"), ("uz@cyrillic", "uz-Cyrl"), ("und", None), ("", None), (None, None),
-        ("english", None), ("x", None), ("../etc", None), ("en us", None), ("e" * 100, None),
+        ("pt_BR", "pt-BR"),
+        ("de-de", "de-DE"),
+        ("ca@valencia", "ca-valencia"),
+        ("sr@latin", "sr-Latn"),
+        ("zh_TW", "zh-TW"),
+        ("zh-hans-cn", "zh-Hans-CN"),
+        ("en_GB.UTF-8", "en-GB"),
+        ("de_DE@euro", "de-DE"),
+        ("es-419", "es-419"),
+        ("EN", "en"),
+        ("ast", "ast"),
+        ("be@tarask", "be-tarask"),
+        ("uz@cyrillic", "uz-Cyrl"),
+        ("und", None),
+        ("", None),
+        (None, None),
+        ("english", None),
+        ("x", None),
+        ("../etc", None),
+        ("en us", None),
+        ("e" * 100, None),
     ],
-)  # fmt: skip
+)
 def test_tags(given: str | None, expected: str | None) -> None:
     assert bcp47(given) == expected
     assert bcp47(expected) == expected, "a tag as BCP 47 writes it stays"

@@ -49,7 +49,7 @@ def test_one_row_of_each_key_survives_sorted_and_in_any_order() -> None:
     assert dropped == 160
     assert first.column("key").to_pylist() == sorted({key for key, _ in rows})
     for seed in range(3):
-        random.Random(seed).shuffle(rows)
+        random.Random(seed).shuffle(rows)  # noqa: S311
         again, _ = dedupe.drop_duplicates(pairs(rows), 5)
         assert again.equals(first), "the survivor must not depend on the order of the rows"
     other, _ = dedupe.drop_duplicates(pairs(rows), 6)

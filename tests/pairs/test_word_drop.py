@@ -15,12 +15,32 @@ from pairs.schema import PAIR_SCHEMA
 from pairs.word_drop import WordDropOptions, drop, word_drop
 
 WORDS = st.sampled_from(
-    ["the", "dog,", "runs", "(fast)", "3.5", "Straße", "кот", "日本語", "ด้วย", "で", "。", "नमस्ते", "—", "...", "don't", "👩‍💻", "¿qué?"]
+    [
+        "the",
+        "dog,",
+        "runs",
+        "(fast)",
+        "3.5",
+        "Straße",
+        "кот",
+        "日本語",
+        "ด้วย",
+        "で",
+        "。",
+        "नमस्ते",
+        "—",
+        "...",
+        "don't",
+        "👩‍💻",
+        "¿qué?",
+    ]
 )
 SENTENCE = st.builds(
     lambda words, joint, end: joint.join(words) + end,
-    st.lists(WORDS, min_size=0, max_size=14), st.sampled_from([" ", ""]), st.sampled_from([".", "!", "。", "", '?"', "।"]),
-)  # fmt: skip
+    st.lists(WORDS, min_size=0, max_size=14),
+    st.sampled_from([" ", ""]),
+    st.sampled_from([".", "!", "。", "", '?"', "।"]),
+)
 
 
 def is_subsequence(part: str, whole: str) -> bool:
@@ -50,7 +70,10 @@ def test_a_result_does_not_depend_on_the_rows_around_it(sentences: list[str]) ->
     column = normalise.tidy(pa.array(sentences))
     draws = keys.draw(column, 1, "t")
     together = drop(column, draws, WordDropOptions(min_words=2)).to_pylist()
-    alone = [drop(column.slice(i, 1), draws[i : i + 1], WordDropOptions(min_words=2)).to_pylist()[0] for i in range(len(sentences))]
+    alone = [
+        drop(column.slice(i, 1), draws[i : i + 1], WordDropOptions(min_words=2)).to_pylist()[0]
+        for i in range(len(sentences))
+    ]
     assert together == alone
 
 
@@ -72,9 +95,14 @@ def test_the_rate_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("text", "end"),
-    [("One two three four.", "."), ("Kommst du heute noch mit uns?", "?"), ("我们今天去公园玩。", "。"), ('He said "go now."', '."'),
-     ("यह एक अच्छा दिन है।", "।")],
-)  # fmt: skip
+    [
+        ("One two three four.", "."),
+        ("Kommst du heute noch mit uns?", "?"),
+        ("我们今天去公园玩。", "。"),
+        ('He said "go now."', '."'),
+        ("यह एक अच्छा दिन है।", "।"),
+    ],
+)
 def test_what_ends_a_sentence_stays(text: str, end: str) -> None:
     for seed in range(30):
         result = dropped(text, seed, rate=0.5)
@@ -94,8 +122,18 @@ def test_unspaced_scripts_lose_clusters_not_code_points() -> None:
     assert " " not in japanese
 
 
-@pytest.mark.parametrize(("text", "made"), [("One two.", False), ("One two three.", True), ("Wow!", False), ("", False), ("好的。", False),
-                                            ("我们走。", True), ("... !!! ???", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("One two.", False),
+        ("One two three.", True),
+        ("Wow!", False),
+        ("", False),
+        ("好的。", False),
+        ("我们走。", True),
+        ("... !!! ???", False),
+    ],
+)
 def test_too_short_to_drop_from(text: str, made: bool) -> None:
     assert (dropped(text) is not None) == made
 
@@ -104,18 +142,28 @@ def sentence_pairs(rows: list[tuple[str, str]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(
         [
             {
-                "key": keys.content_key("sentences", left, right), "kind": "sentences", "image": None, "left_text": left,
-                "right_text": right, "left_lang": "en", "right_lang": "en", "source": "s", "origin": f"f#{number}", "url": "u",
+                "key": keys.content_key("sentences", left, right),
+                "kind": "sentences",
+                "image": None,
+                "left_text": left,
+                "right_text": right,
+                "left_lang": "en",
+                "right_lang": "en",
+                "source": "s",
+                "origin": f"f#{number}",
+                "url": "u",
                 "scores": "{}",
             }
             for number, (left, right) in enumerate(rows)
         ],
         schema=PAIR_SCHEMA,
-    )  # fmt: skip
+    )
 
 
 def test_pairs_of_pairs() -> None:
-    rows = [(f"Left sentence number {n} is here.", f"Right sentence number {n} is there.") for n in range(50)] + [("Oh.", "No.")]
+    rows = [(f"Left sentence number {n} is here.", f"Right sentence number {n} is there.") for n in range(50)] + [
+        ("Oh.", "No.")
+    ]
     found, reasons = word_drop(sentence_pairs(rows), WordDropOptions(), 3)
     assert found.schema.equals(PAIR_SCHEMA)
     assert reasons.to_pylist() == [None] * 50 + ["too_few_words"]
