@@ -3,11 +3,13 @@
     python benchmarks/bench_render.py [--shared DIR] [--repeats N]
 
 Texts: the alt-texts of ../shared/data/alttext (LAION rows) and sentence pairs of 120 to 300 characters made of ../shared/data/wmt
-(English and German: half two consecutive sentences, half a sentence and its translation). Every contender of a row runs in this one process, one
-after the other and that several times over; the ratio is the median over the repeats, each within one turn, so that a busy
+(English and German: half two consecutive sentences, half a sentence and its translation). Every contender of a row runs
+in this one process, one after the other and that several times over; the ratio is the median over the repeats, each
+within one turn, so that a busy
 machine slows both. One core: nothing here uses threads.
 
-Prints a table, then one line a row, `<name> <ratio> <goal> ok|short`; exits 1 if a row is short, 2 if something it needs is not there.
+Prints a table, then one line a row, `<name> <ratio> <goal> ok|short`; exits 1 if a row is short, 2 if something it
+needs is not there.
 
 What is compared:
     render, bits   the batch API on Arrow strings, 256 texts a call into one buffer, against tests/rendering/reference.py
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import resource
 import statistics
@@ -69,7 +72,7 @@ def sentence_pairs(shared: Path) -> list[str]:
 
     english, german = lines("generaltest2022.en-de.src.en"), lines("generaltest2022.en-de.ref*.de")
     both = [
-        *(f"{a} {b}" for a, b in zip(english, english[1:], strict=False)),
+        *(f"{a} {b}" for a, b in itertools.pairwise(english)),
         *(f"{a} {b}" for a, b in zip(english, german, strict=True)),
     ]
     return [text for text in both if 120 <= len(text) <= 300]

@@ -1,8 +1,8 @@
 """The Huffman table of rendered text: DEFLATE (RFC 1951) with one fixed table for every image.
 
 Rendered text is so alike that a table per image gains nothing but costs two passes. The lengths below were made by
-`python -m rendering._deflate`, which reads alt-texts and sentence pairs, draws them, counts the tokens of `_png.tokens` and shortens what
-is then the sum of header and body. A table decides how many bytes a PNG has, never its pixels.
+`python -m rendering._deflate`, which reads alt-texts and sentence pairs, draws them, counts the tokens of `_png.tokens`
+and shortens what is then the sum of header and body. A table decides how many bytes a PNG has, never its pixels.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .jit import jit
 from ._layout import find_glyphs, place, widest
 from ._memory import store_big_endian, store_native
+from .jit import jit
 
 Array = Any
 

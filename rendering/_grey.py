@@ -1,6 +1,7 @@
 """Kernels for other font sizes: CLIPPO resamples each 16 x 16 glyph by area before it trims it.
 
-The original calls TensorFlow's `ResizeArea` (its `antialias` argument does nothing for "area"). Which float32 operations it does, and in
+The original calls TensorFlow's `ResizeArea` (its `antialias` argument does nothing for "area"). Which float32
+operations it does, and in
 which order, decides single grey levels, and whether a sliver of weight counts as ink; so the same are done here:
 tensorflow/core/kernels/image/resize_area_op.cc.
 """
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .jit import jit
 from ._layout import find_glyphs, place, widest
+from .jit import jit
 
 Array = Any
 CELL = 16

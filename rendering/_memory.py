@@ -1,4 +1,12 @@
-"""Unaligned eight-byte loads and stores for the kernels: what NumPy views cannot say and loops over bytes do slowly."""
+"""Unaligned eight-byte loads and stores for the kernels: what NumPy views cannot say and loops over bytes do slowly.
+
+All take a uint8 array and check no bounds. `native` is the machine's byte order, which the PNG encoder takes to be little-endian.
+
+    store_native(array, offset, word)      array[offset:offset + 8] = the bytes of the uint64 `word`
+    store_big_endian(array, offset, word)  the same, most significant byte first
+    load_native(array, offset)             the uint64 at array[offset:offset + 8]
+    trailing_zeros(word)                   how many low bits of the uint64 `word` are zero; 64 for 0
+"""
 
 from __future__ import annotations
 
@@ -6,52 +14,49 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
 
-
-def _typed_store(swap: bool) -> Any:
-    def generator(_typing: Any, array: Any, offset: Any, word: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            view = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-            target = builder.bitcast(builder.gep(view.data, [args[1]]), ir.IntType(64).as_pointer())
-            builder.store(builder.bswap(args[2]) if swap else args[2], target, align=1)
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp, types.uint64), build
-
-    return generator
+cgutils: Any = _cgutils
 
 
-@intrinsic
-def store_native(_typing, array, offset, word):  # type: ignore[no-untyped-def]
-    """array[offset:offset + 8] = the bytes of the uint64 `word` in the machine's order. uint8 array; no bounds check."""
-    return _typed_store(False)(_typing, array, offset, word)
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    view = cgutils.create_struct_proxy(kind)(context, builder, array)
+    return builder.bitcast(builder.gep(view.data, [offset]), ir.IntType(64).as_pointer())
 
 
-@intrinsic
-def store_big_endian(_typing, array, offset, word):  # type: ignore[no-untyped-def]
-    """array[offset:offset + 8] = the bytes of the uint64 `word`, most significant first. uint8 array; no bounds check."""
-    return _typed_store(True)(_typing, array, offset, word)
+def _store_native(_typing: Any, array: Any, offset: Any, word: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _pointer(context, builder, signature.args[0], args[0], args[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), build
 
 
-@intrinsic
-def load_native(_typing, array, offset):  # type: ignore[no-untyped-def]
-    """The uint64 at array[offset:offset + 8] in the machine's order. uint8 array; no bounds check."""
+def _store_big_endian(_typing: Any, array: Any, offset: Any, word: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        swapped = builder.bswap(args[2])  # from little-endian, which every machine of ours is
+        builder.store(swapped, _pointer(context, builder, signature.args[0], args[0], args[1]), align=1)
+        return context.get_dummy_value()
 
-    def build(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        view = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        source = builder.bitcast(builder.gep(view.data, [args[1]]), ir.IntType(64).as_pointer())
-        return builder.load(source, align=1)
+    return types.void(array, types.intp, types.uint64), build
+
+
+def _load_native(_typing: Any, array: Any, offset: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]), align=1)
 
     return types.uint64(array, types.intp), build
 
 
-@intrinsic
-def trailing_zeros(_typing, word):  # type: ignore[no-untyped-def]
-    """How many low bits of the uint64 `word` are zero, before the first that is one; 64 for 0."""
-
-    def build(_context, builder, _signature, args):  # type: ignore[no-untyped-def]
+def _trailing_zeros(_typing: Any, word: Any) -> Any:
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), build
+
+
+store_native: Any = intrinsic(_store_native)
+store_big_endian: Any = intrinsic(_store_big_endian)
+load_native: Any = intrinsic(_load_native)
+trailing_zeros: Any = intrinsic(_trailing_zeros)

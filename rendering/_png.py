@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ._draw import draw_plane, plane_to_rows
-from .jit import jit
 from ._memory import load_native, store_native, trailing_zeros
+from .jit import jit
 
 Array = Any
 

@@ -83,7 +83,8 @@ def two_sentences(
 
     Args:
         firsts, seconds: n texts each, as Renderer.render takes them.
-        spec: the canvas; default CLIPPO's. bar: its height in pixels, of the text's grey level. font: default `load_font(*spec.font)`.
+        spec: the canvas; default CLIPPO's. bar: its height in pixels, of the text's grey level. font: default
+        `load_font(*spec.font)`.
 
     Returns:
         pixels uint8 (n, height, width).

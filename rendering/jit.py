@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def jit(function: F) -> F:
+def jit(function: Callable[..., Any]) -> Any:
     """Compiles `function` on its first call; later processes load it from the cache.
 
     Numba keeps the cache beside the source, or in the user's cache folder if the package is read-only. Where neither can be
@@ -18,6 +16,6 @@ def jit(function: F) -> F:
     No `parallel=True`: a threading layer would not survive a fork, and a data loader forks.
     """
     try:
-        return cast(F, numba.njit(function, cache=True, nogil=True))
+        return numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # "cannot cache function ...: no locator available"
-        return cast(F, numba.njit(function, nogil=True))
+        return numba.njit(function, nogil=True)

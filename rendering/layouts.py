@@ -106,8 +106,8 @@ def _clean(text: str) -> str:
 
 # ---------------------------------------------------------------------- square
 
-# Scripts written without spaces that may break between any two characters (UAX #14: classes ID and near it), Thai, Lao, Khmer, Burmese
-# among them for want of a dictionary.
+# Scripts written without spaces that may break between any two characters (UAX #14: classes ID and near it), Thai, Lao,
+# Khmer, Burmese among them for want of a dictionary.
 _BREAK = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3040-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff\U0001f000-\U0001faff]"

@@ -1,8 +1,8 @@
 """Outline fonts: a stack of files with fallback per run, shaped by HarfBuzz through Pillow's raqm, in visual order.
 
-Needs Pillow with raqm (its wheels have it) and the FriBiDi library that raqm loads (Debian: libfribidi0). The stack makes greys, from
-FreeType's antialiasing: pixels may differ between FreeType versions, so the identity of a data set made with it includes
-`versions()`.
+Needs Pillow with raqm (its wheels have it) and the FriBiDi library that raqm loads (Debian: libfribidi0). The stack
+makes greys, from FreeType's antialiasing: pixels may differ between FreeType versions, so the identity of a data set
+made with it includes `versions()`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def versions() -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class Face:
-    """One file of a stack: its path, sha256, which code points it covers (bool (0x110000,)), and whether its glyphs are colour bitmaps."""
+    """One file of a stack. covers: bool (0x110000,), by code point. colour: its glyphs are colour bitmaps of one size."""
 
     path: Path
     sha256: str

@@ -39,7 +39,8 @@ def draw(
 
     Args:
         texts: for "pair", two and two belong together.
-        layout: "clippo", the bitmap font; "square" and "strip", outline fonts; "question", above `image`; "pair", two on one canvas.
+        layout: "clippo", the bitmap font; "square" and "strip", outline fonts; "question", above `image`; "pair", two
+            on one canvas.
         spec: canvas and grey levels; default CLIPPO's. fonts: for outlines, default the installed Noto fonts.
         image: a picture file for "question"; default a plain grey one. share: of the canvas for the question.
 
@@ -79,8 +80,8 @@ def draw(
         lengths = [len(a) + len(b) for a, b in zip(texts[::2], texts[1::2], strict=True)]
     else:
         raise ValueError(f"no layout {layout!r}; there is {', '.join(LAYOUTS)}")
-    rows = zip(found.fitted.tolist(), lengths, found.truncated.tolist(), strict=True)
-    return list(found.pixels), [_note(f, n, cut) for f, n, cut in rows]
+    notes = zip(found.fitted.tolist(), lengths, found.truncated.tolist(), strict=True)
+    return list(found.pixels), [_note(f, n, cut) for f, n, cut in notes]
 
 
 def _note(fitted: int, total: int, cut: bool) -> str:

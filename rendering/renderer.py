@@ -211,19 +211,21 @@ class Renderer:
 
     def _pixels(self, part: TextBlock, out: Bytes) -> tuple[int, int]:
         spec, tables = self.spec, self._tables
-        return _draw.render_pixels(
+        found: tuple[int, int] = _draw.render_pixels(
             *self._head(part), tables.rows, tables.widths, spec.width, spec.height, *self._places(part), self._plane(),
             tables.eight, spec.background, out,
         )  # fmt: skip
+        return found
 
     def _grey(self, part: TextBlock, out: Bytes) -> tuple[int, int]:
         spec, tables = self.spec, self._tables
         scale = np.float32(CELL) / np.float32(spec.font_size)
-        return _grey.render_grey(
+        found: tuple[int, int] = _grey.render_grey(
             *self._head(part), self.font.rows, tables.firsts, tables.widths, spec.width, spec.height, spec.font_size,
             *_grey.area_weights(spec.font_size), np.float32(1.0 / float(scale * scale)), spec.background, spec.text,
             *self._places(part), out,
         )  # fmt: skip
+        return found
 
     def _output(self, out: Bytes | None, shape: tuple[int, ...]) -> Bytes:
         if out is None:
@@ -236,7 +238,8 @@ class Renderer:
 
     def _need_bits(self, what: str) -> None:
         if self.spec.font_size != CELL:
-            raise ValueError(f"{what} needs font_size 16, where a pixel is ink or not; {self.spec.font_size} gives greys: use render")
+            size = self.spec.font_size
+            raise ValueError(f"{what} needs font_size 16, where a pixel is ink or not; {size} gives greys: use render")
 
     def _check(self, found: tuple[int, int], at: int) -> None:
         row, most = found

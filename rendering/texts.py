@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Texts = Sequence[str | bytes] | pa.Array | pa.ChunkedArray
-_LARGE = (pa.large_string(), pa.large_binary())
+Texts: TypeAlias = "Sequence[str | bytes] | pa.Array | pa.ChunkedArray"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""WebDataset tar files straight from Arrow columns: the bytes of webdataset's `TarWriter(mtime=0)`, without a Python object per row."""
+"""WebDataset tar files straight from Arrow columns.
+
+The bytes are those of webdataset's `TarWriter(mtime=0)`, made without a Python object per row.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +165,8 @@ def _check(names: _Column, keys: pa.Array | pa.ChunkedArray, columns: list[tuple
         if names.sizes[longest] + 1 + len(extension) > MAX_NAME:
             raise ValueError(f"keys[{longest}].{extension}: the name has more than {MAX_NAME} bytes")
         if int(column.sizes.max()) > MAX_SIZE:
-            raise ValueError(f"{extension}[{int(np.argmax(column.sizes))}] has more than {MAX_SIZE} bytes, the most of a ustar header")
+            row = int(np.argmax(column.sizes))
+            raise ValueError(f"{extension}[{row}] has more than {MAX_SIZE} bytes, the most of a ustar header")
 
 
 def _template(extension: str, user: str, group: str, mode: int) -> npt.NDArray[np.uint8]:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from rendering import Font, Renderer, RenderSpec, WidthError, load_font
 
 VARIANTS = (
-    "base224 base384 mono224 nolower224 mc64_224 mc0_224 sp0_224 sp1mw8_224 base100 base512 font8_224 font24_224".split()
-)
+    "base224", "base384", "mono224", "nolower224", "mc64_224", "mc0_224", "sp0_224", "sp1mw8_224", "base100", "base512",
+    "font8_224", "font24_224",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -223,7 +223,10 @@ def test_strip_of_a_pair(stack: FontStack) -> None:
 
 
 @needs_fonts
-@pytest.mark.parametrize("text", ["W" * 5000, "漢" * 3000, "word " * 3000, ("a " * 4000, "b"), ("a", "b " * 4000), ("a " * 4000, "b " * 4000)])
+@pytest.mark.parametrize(
+    "text",
+    ["W" * 5000, "漢" * 3000, "word " * 3000, ("a " * 4000, "b"), ("a", "b " * 4000), ("a " * 4000, "b " * 4000)],
+)
 def test_a_text_too_long_for_a_strip_is_cut_not_lost(stack: FontStack, text: str | tuple[str, str]) -> None:
     """PIXEL gives an empty image for a first line that is too wide; here as much as fits is drawn, and the cut is flagged."""
     drawn = StripRenderer(StripSpec(), stack).render([text])

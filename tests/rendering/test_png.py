@@ -55,10 +55,11 @@ def test_decoders_give_back_the_image(texts: list[str], size: tuple[int, int], l
 
 def test_bytes_stay_within_a_fifth_of_zlib_9() -> None:
     renderer = Renderer()
-    texts = [f"{word} photograph number {i} of a {word} by the sea, size {i * 37}" for i, word in enumerate("a red dog ran".split() * 9)]
-    files = renderer.render_png(texts)
-    best = sum(len(zlib.compress(zlib.decompress(chunks(data)[b"IDAT"]), 9)) - len(chunks(data)[b"IDAT"]) for data in files)
-    assert sum(map(len, files)) <= 1.2 * (sum(map(len, files)) + best)
+    words = ["a", "red", "dog", "ran"] * 9
+    texts = [f"{word} photograph number {i} of a {word} by the sea, size {i * 37}" for i, word in enumerate(words)]
+    ours = [chunks(data)[b"IDAT"] for data in renderer.render_png(texts)]
+    best = [zlib.compress(zlib.decompress(data), 9) for data in ours]
+    assert sum(map(len, ours)) <= 1.2 * sum(map(len, best))
 
 
 def test_array_is_the_list() -> None:

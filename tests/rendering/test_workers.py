@@ -90,7 +90,8 @@ def test_a_read_only_package(tmp_path: Path, home: str) -> None:
     else:
         cache.write_text("no folder")
     code = "import rendering; r = rendering.Renderer(); print(r.fitted(['abc'])[0], rendering.__file__)"
-    found = run(code, tmp_path, PYTHONPATH=str(tmp_path / "lib"), HOME=str(cache), XDG_CACHE_HOME=str(cache), PYTHONDONTWRITEBYTECODE="1")
+    home_is = {"HOME": str(cache), "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = run(code, tmp_path, PYTHONPATH=str(tmp_path / "lib"), **home_is)
     assert found == f"3 {package}/__init__.py"
     if home == "writable":
         assert any(cache.rglob("*.nbi")), "the user's folder holds the cache"
