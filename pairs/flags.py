@@ -64,7 +64,7 @@ MARKUP: Final = (
 TEMPLATE: Final = (
     r"(?:^|[\s\"'(:,>-])%[a-zA-Z_]{2,}%?(?:$|[\s\"'),.])|%%[^%\s]+%%|(?:^|\s)%[sd](?:$|\s)"
     r"|\$\{[^}]*\}|#\{[^}]*\}|<%|%>|\{\{[^{}]*\}\}|\{%|%\}|<\?(?:php|=)"
-    r"|(?i:\{(?:[0-9]|(?:post|page|site|item|product|image|img|file|user|cat|category|author)?[_ -]?"
+    r"|(?:^|[\s\"'(,:>-])(?i:\{(?:[0-9]|(?:post|page|site|item|product|image|img|file|user|cat|category|author)?[_ -]?"
     r"(?:title|name|alt|caption|id|desc|description|index|count|url|src))\})"
     r"|(?i:(?:^|\s)@(?:index|key|item|title|name|alt|image|caption|model)(?:$|[\s.\[]))"
     r"|(?i:\[(?:title|post_?title|image_?title|name|alt|caption|your[ -][a-z -]+|insert[ -][a-z -]+)\])"

@@ -266,7 +266,7 @@ def annotate(
 def _sample(text: pa.StringArray) -> pa.StringArray:
     """What a document's language is told from: its first lines of 40 characters or more, else all of it."""
     prose = pc.utf8_trim_whitespace(
-        pc.replace_substring_regex(pc.utf8_slice_codeunits(text, 0, 20_000), r"(?m)^.{0,39}$\n?", "")
+        pc.replace_substring_regex(pc.utf8_slice_codeunits(text, 0, 5_000), r"(?m)^.{0,39}$\n?", "")
     )
     return pc.if_else(pc.greater_equal(pc.utf8_length(prose), 60), prose, text)
 

@@ -47,6 +47,7 @@ DROPPED = {
         "\\mathbf {y} _{i}",
         "a [url=x]link[/url] here",
         "see [[File:Cat.jpg|thumb]] here",
+        "\\mathbf {x} _{1},\\dots",
         "this.css { color: red; }",
     ],
     "url": [
