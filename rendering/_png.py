@@ -34,34 +34,35 @@ def match_length(raw: Array, at: int, back: int, most: int) -> int:
 
 
 @jit
-def tokens(raw: Array, size: int, distance: int, out: Array) -> int:
-    """Cuts raw[:size] into tokens: a byte's value for a literal, or 256 + length, + 1024 if it is at `distance`, for a match.
+def next_token(raw: Array, at: int, size: int, distance: int) -> int:
+    """What to write for raw[at:size]: a byte's value for a literal, or 256 + length, + 1024 if it is at `distance`, for a match.
 
     Args:
-        raw: uint8, with 8 bytes of anything after size. distance: bytes of a row. out: int32, at least size long.
-
-    Returns:
-        the number of tokens.
+        raw: uint8, with 8 bytes of anything after size. distance: bytes of a row.
     """
+    most = min(258, size - at)
+    run = above = 0
+    if at >= 1 and raw[at] == raw[at - 1]:
+        run = match_length(raw, at, 1, most)
+    if at >= distance and raw[at] == raw[at - distance]:
+        above = match_length(raw, at, distance, most)
+    if run >= above and run >= 3:
+        return 256 + run
+    if above >= 3:
+        return 1280 + above
+    return int(raw[at])
+
+
+@jit
+def tokens(raw: Array, size: int, distance: int, out: Array) -> int:
+    """All tokens of raw[:size] into `out`, int32, at least size long; returns how many. For finding a table, not for encoding."""
     count = 0
     at = 0
     while at < size:
-        most = min(258, size - at)
-        run = above = 0
-        if at >= 1 and raw[at] == raw[at - 1]:
-            run = match_length(raw, at, 1, most)
-        if at >= distance and raw[at] == raw[at - distance]:
-            above = match_length(raw, at, distance, most)
-        if run >= above and run >= 3:
-            out[count] = 256 + run
-            at += run
-        elif above >= 3:
-            out[count] = 1280 + above
-            at += above
-        else:
-            out[count] = raw[at]
-            at += 1
+        token = next_token(raw, at, size, distance)
+        out[count] = token
         count += 1
+        at += 1 if token < 256 else (token & 1023) - 256
     return count
 
 
@@ -150,25 +151,16 @@ def encode(
 
     where = 0
     while where < size:
-        most = min(258, size - where)
-        run = above = 0
-        if where >= 1 and raw[where] == raw[where - 1]:
-            run = match_length(raw, where, 1, most)
-        if where >= distance and raw[where] == raw[where - distance]:
-            above = match_length(raw, where, distance, most)
-        if run >= above and run >= 3:
-            bits |= match[0, run] << held
-            held += match_bits[0, run]
-            where += run
-        elif above >= 3:
-            bits |= match[1, above] << held
-            held += match_bits[1, above]
-            where += above
-        else:
-            byte = raw[where]
-            bits |= literal[byte] << held
-            held += literal_bits[byte]
+        token = next_token(raw, where, size, distance)
+        if token < 256:
+            bits |= literal[token] << held
+            held += literal_bits[token]
             where += 1
+        else:
+            which, length = token >> 10, (token & 1023) - 256
+            bits |= match[which, length] << held
+            held += match_bits[which, length]
+            where += length
         store_native(out, pos, bits)  # held < 8 before, and no token has more than 56 bits
         pos += int(held >> np.uint64(3))
         bits >>= held & np.uint64(0x38)
