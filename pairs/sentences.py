@@ -63,7 +63,7 @@ class SentenceOptions(BaseModel):
     min_chars: int | None = Field(
         20,
         ge=1,
-        description="too_short: fewest characters of a sentence, those of dense scripts (characters.DENSE) twice",
+        description="too_short: fewest characters of a sentence, those of characters.DENSE twice",
     )
     max_chars: int | None = Field(
         500, ge=1, le=MAX_PARAGRAPH_CHARS, description="too_long: most characters of a sentence"
@@ -98,7 +98,7 @@ class SentenceOptions(BaseModel):
     language_min_weight: int = Field(
         60,
         ge=0,
-        description="wrong_language: a shorter pair is never dropped (characters, dense scripts (characters.DENSE) twice)",
+        description="wrong_language: a shorter pair is never dropped (characters, those of characters.DENSE twice)",
     )
     order: tuple[Rule, ...] = Field(
         RULES, description="the rules in the order in which a dropped candidate's reason is looked for"
