@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=300, help="default: %(default)s")
     add("--batch-size", type=int, default=64, help="default: %(default)s")
     add("--lr", type=float, default=1e-3, help="peak learning rate (default: %(default)s)")
-    add("--standardise", type=float, default=0.6, metavar="SHARE",
+    add("--standardise", type=float, default=0.9, metavar="SHARE",
         help="share of the steps with embeddings standardised over the batch; 0: as in CLIPPO (default: %(default)s)")  # fmt: skip
     add("--size", type=int, default=112, help="px a side of photographs (default: %(default)s)")
     add("--seed", type=int, default=0, help="default: %(default)s")

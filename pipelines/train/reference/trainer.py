@@ -80,7 +80,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warm_up: float = 0.1
-    standardise: float = 0.6
+    standardise: float = 0.9
     size: int = 112
     seed: int = 0
     threads: int = 0
