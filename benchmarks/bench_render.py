@@ -175,16 +175,17 @@ def png_bytes(texts: Iterable[str]) -> tuple[float, float, float]:
     return ours / zlibs, ours / len(texts), zlibs / len(texts)
 
 
-# A process of its own, which imports what a trainer would; it prints its peak in MB (10**6 bytes).
+# A process of its own, which imports what a trainer would; it prints its peak in MB (10**6 bytes). Not by getrusage: a child
+# inherits ru_maxrss from the process that started it.
 MILLION = """
-import resource, sys
+import re, sys
 import pyarrow as pa, pyarrow.parquet as pq
 from rendering import Renderer
 some = pq.read_table(sys.argv[1], columns=["TEXT"])["TEXT"].combine_chunks().drop_null()
 texts = pa.concat_arrays([some] * (1_000_000 // len(some) + 1))[:1_000_000]
 count = sum(len(images) for _, images in Renderer().batches(texts))
 assert count == 1_000_000
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024 / 1e6)
 """
 
 
