@@ -248,9 +248,9 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
         )
     try:
         tasks.finish()
-    except BaseException:
+    finally:
         build.stop.set()
-        raise
+        build.close()
     made = Made(
         annotate={name: got[f"annotate-{name}"] for name in names},
         pairs={kind: got["word_drop" if kind == "word_drop" else f"select-{kind}"] for kind in kinds},

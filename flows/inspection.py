@@ -70,8 +70,9 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
     samples = sum(shard.samples for shard in manifest.shards)
     verdict = f"{len(problems)} problems" if problems else "whole"
+    counts = f"{len(shards):,} shards, {samples:,} samples, {len(manifest.tables)} tables"
     console.print(
-        f"{manifest.name} {manifest.version}: {len(shards):,} shards, {samples:,} samples, {len(manifest.tables)} tables: {verdict}",
+        f"{manifest.name} {manifest.version}: {counts}: {verdict}",
         highlight=False,
         soft_wrap=True,
     )

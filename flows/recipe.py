@@ -106,7 +106,9 @@ class Beam(_Model):
     )
     options: list[str] = Field(default_factory=list, description="the runner's options, as --name=value")
     bytes_per_process: int = Field(
-        default=32 << 20, ge=1, description="FnApiRunner: a stage gets another process for each so many bytes, up to `workers`"
+        default=32 << 20,
+        ge=1,
+        description="FnApiRunner: a stage gets another process for each so many bytes, up to `workers`",
     )
 
 

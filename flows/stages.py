@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -19,6 +20,7 @@ from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
 from pipelines.manifest import StageManifest
 from pipelines.ray_jobs import render
+from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
 from pipelines.sources.inputs import Inputs, find
 from pipelines.stage import Outcome, Stage
@@ -36,7 +38,9 @@ _LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy", "sentencex
 
 def code_of(version: str, *libraries: str) -> str:
     """The recipe version of a stage's code: our own number, and the releases of the libraries that its output depends on."""
-    return "+".join([version, *(f"{name}-{metadata.version(name)}" for name in libraries)])
+    # Classes of characters come from Python's own tables, which grow with its releases.
+    tables = f"unicode-{unicodedata.unidata_version}"
+    return "+".join([version, tables, *(f"{name}-{metadata.version(name)}" for name in libraries)])
 
 
 @dataclass
@@ -63,6 +67,16 @@ class Build:
     def lid(self) -> LanguageIdentifier:
         """The language model's whereabouts and hash; not loaded here."""
         return LanguageIdentifier(None)
+
+    @functools.cached_property
+    def ray(self) -> Session:
+        """Where rendering runs: one session for the whole build, started by the first task."""
+        runtime = self.recipe.runtime
+        return Session(runtime.ray.address, runtime.worker_count())
+
+    def close(self) -> None:
+        """Ends what the build has started."""
+        self.ray.close()
 
     def inputs(self, name: str) -> Inputs:
         """A source's raw files, looked up once."""
@@ -228,7 +242,6 @@ class Build:
     def render(self, kind: str, pairs: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
         """Runs it."""
         shards = render.plan_shards(pairs, kind, self.recipe.shards.of(kind))
-        runtime = self.recipe.runtime
 
         def body(folder: str) -> Outcome:
             job = {
@@ -238,13 +251,7 @@ class Build:
                 "fonts": self.fonts(),
                 "bases": self.bases(),
             }
-            run = functools.partial(
-                render.run,
-                address=runtime.ray.address,
-                workers=runtime.worker_count(),
-                progress=progress,
-                stop=self.stop,
-            )
+            run = functools.partial(render.run, session=self.ray, progress=progress, stop=self.stop)
             return render.body(job, shards, pairs, run)
 
         return stage.run(self.root, self.render_stage(kind, pairs), body)
@@ -273,19 +280,11 @@ class Build:
             for part in rendered.shards()
         ]
         shared = {"render": self.render_identity["spec"], "fonts": self.fonts()}
-        runtime = self.recipe.runtime
 
         def body(folder: str) -> Outcome:
             problems: dict[str, list[str]] = {}
             samples = units = 0
-            for read in run_tasks(
-                verify.verify_shard,
-                shared,
-                shards,
-                address=runtime.ray.address,
-                workers=runtime.worker_count(),
-                stop=self.stop,
-            ):
+            for read in run_tasks(self.ray, verify.verify_shard, shared, shards, self.stop):
                 samples, units = samples + read["samples"], units + 1
                 if read["problems"]:
                     problems[read["path"]] = read["problems"]

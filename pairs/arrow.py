@@ -145,6 +145,9 @@ def json_objects(fields: Mapping[str, pa.Array]) -> pa.StringArray:
             values = column.cast(pa.float64())
             finite = pc.is_finite(values)
             text = pc.if_else(finite, pc.round(values, 4), None).cast(pa.string())
+            # Readers that take a column's type from its first values must find a fraction in each: 1.0, not 1.
+            whole = pc.invert(pc.match_substring_regex(text, r"[.e]"))
+            text = pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
         elif pa.types.is_string(column.type):
             text = _json_strings(column)
         elif pa.types.is_null(column.type):

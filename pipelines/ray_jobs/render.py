@@ -19,6 +19,7 @@ from pipelines import storage
 from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
+from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
 from pipelines.shards.samples import write_shard
 from pipelines.stage import Outcome
@@ -120,8 +121,7 @@ def run(
     job: dict[str, Any],
     shards: list[dict[str, Any]],
     *,
-    address: str,
-    workers: int | None,
+    session: Session,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -145,7 +145,7 @@ def run(
         yield record
     if progress is not None:
         progress(rows, units)
-    for record in run_tasks(render_shard, job, todo, address=address, workers=workers, stop=stop):
+    for record in run_tasks(session, render_shard, job, todo, stop):
         rows, units = rows + record["part"]["rows"], units + 1
         if progress is not None:
             progress(rows, units)

@@ -1,49 +1,176 @@
-"""A Ray session of our own: a local one that ends with this process, or a cluster that is named."""
+"""A Ray session of our own: a local one that ends with its user, or a cluster that is named.
+
+All calls to Ray come from one thread. Ray gives every thread of a driver a context of its own, and two stages that submitted
+side by side from the orchestrator's threads were seen to make the same object id twice, which ends the process.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 _OBJECT_STORE_BYTES = 128 << 20  # tasks return small records; pixels never pass through the object store
+_RETRIES = 3  # of a worker that died; an exception is not retried, it would come again
+_IN_FLIGHT_PER_WORKER = 2
+_WAIT_SECONDS = 0.05
+_CANCEL_SECONDS = 15
 
-_lock = threading.Lock()
-_users = 0
+_log = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def session(address: str = "local", workers: int | None = None) -> Iterator[Any]:
-    """Gives the `ray` module, connected. Threads share one session; the last to leave closes it.
+@dataclass(slots=True)
+class _Call:
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: Future[Any] = field(default_factory=Future)
 
-    Args:
-        address: `local` starts a Ray of this process's own; `auto` or a URL joins a running cluster.
-        workers: CPUs of a local Ray; None takes the machine's.
+
+class Session:
+    """Runs functions as Ray tasks. Starts Ray at the first call; `close` ends it.
+
+    Safe to use from several threads. Work in flight is bounded over all of them, so that nothing grows with the number of calls.
     """
-    global _users
-    import ray
 
-    with _lock:
-        if _users == 0 and not ray.is_initialized():
-            if address == "local":
-                ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    configure_logging=False,
-                )
-            else:
-                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
-        _users += 1
+    def __init__(self, address: str = "local", workers: int | None = None) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            address: `local` starts a Ray of this process's own; `auto` or a URL joins a running cluster.
+            workers: CPUs of a local Ray; None takes the machine's.
+        """
+        self._address = address
+        self._workers = workers
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._cancelled: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self.limit = _IN_FLIGHT_PER_WORKER
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Runs `function(*arguments)` on a worker; the function must be importable there.
+
+        A future that is cancelled before it runs is not run; see `cancel` for one that does.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the Ray session is closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ray-session", daemon=True)
+                self._thread.start()
+        call = _Call(function, arguments)
+        self._calls.put(call)
+        return call.future
+
+    def cancel(self, futures: list[Future[Any]]) -> None:
+        """Ends calls, running ones too, and waits some seconds for them to put their half-written files away."""
+        for future in futures:
+            if not future.cancel():
+                self._cancelled.put(future)
+        for future in futures:
+            if not future.done():
+                try:
+                    future.exception(timeout=_CANCEL_SECONDS)
+                except TimeoutError:
+                    _log.warning("a cancelled Ray task did not end within %d s", _CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """Ends Ray if this session started it. No call can follow."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            self._calls.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        import ray
+
+        flying: dict[Any, _Call] = {}
+        try:
+            self._connect(ray)
+            self._serve(ray, flying)
+        except BaseException as error:
+            self._fail_all(flying, error)
+        finally:
+            ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
+        if self._address == "local":
+            ray.init(
+                address="local",
+                num_cpus=self._workers,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        else:
+            ray.init(address=self._address, **quiet)
+        self.limit = _IN_FLIGHT_PER_WORKER * max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def _serve(self, ray: Any, flying: dict[Any, _Call]) -> None:
+        tasks: dict[Callable[..., Any], Any] = {}
+        closing = False
+        while True:
+            while not closing and len(flying) < self.limit:
+                try:
+                    call = self._calls.get(block=not flying)
+                except queue.Empty:
+                    break
+                if call is None:
+                    closing = True
+                elif call.future.set_running_or_notify_cancel():
+                    task = tasks.get(call.function)
+                    if task is None:
+                        task = tasks[call.function] = ray.remote(call.function).options(
+                            num_cpus=1, max_retries=_RETRIES
+                        )
+                    flying[task.remote(*call.arguments)] = call
+            if not flying and closing:
+                return
+            self._cancel_asked(ray, flying)
+            if flying:
+                ready, _ = ray.wait(list(flying), num_returns=1, timeout=_WAIT_SECONDS)
+                for reference in ready:
+                    _settle(ray, reference, flying.pop(reference).future)
+
+    def _cancel_asked(self, ray: Any, flying: dict[Any, _Call]) -> None:
+        while True:
+            try:
+                future = self._cancelled.get_nowait()
+            except queue.Empty:
+                return
+            for reference, call in flying.items():
+                if call.future is future:
+                    ray.cancel(reference, force=False)
+
+    def _fail_all(self, flying: dict[Any, _Call], error: BaseException) -> None:
+        with self._lock:
+            self._closed = True
+        waiting = list(flying.values())
+        while True:
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                break
+            if call is not None and call.future.set_running_or_notify_cancel():
+                waiting.append(call)
+        for call in waiting:
+            call.future.set_exception(error)
+
+
+def _settle(ray: Any, reference: Any, future: Future[Any]) -> None:
     try:
-        yield ray
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                ray.shutdown()
+        future.set_result(ray.get(reference))
+    except ray.exceptions.RayTaskError as error:
+        cause = getattr(error, "cause", None)
+        future.set_exception(cause if isinstance(cause, BaseException) else error)
+    except BaseException as error:
+        future.set_exception(error)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from pipelines import storage
 from pipelines.jobs import JobError
-from pipelines.ray_jobs.session import session
+from pipelines.ray_jobs.session import Session
 
-_IN_FLIGHT_PER_WORKER = 2
-_RETRIES = 3  # of a worker that died; an exception is not retried, it would come again
+_POLL_SECONDS = 0.5
 
 
 def run_tasks(
+    session: Session,
     function: Callable[[dict[str, Any], Any], Any],
     shared: dict[str, Any],
     items: Iterable[Any],
-    *,
-    address: str,
-    workers: int | None,
     stop: threading.Event | None = None,
 ) -> Iterator[Any]:
     """Calls `function(shared, item)` for each item on Ray's workers; yields the results as they come.
@@ -29,45 +27,41 @@ def run_tasks(
     items.
 
     Args:
+        session: Where to run.
         function: Importable on the workers.
-        shared: What all calls share; sent once.
+        shared: What all calls share: small, it is sent with each.
         items: What to work on; may be lazy.
-        address: See `session`.
-        workers: See `session`.
         stop: Ends the work when set.
 
     Raises:
         JobError: A task failed, or the work was stopped.
     """
     waiting = iter(items)
-    first = next(waiting, None)
-    if first is None:
-        return
-    with session(address, workers) as ray:
-        task = ray.remote(function).options(num_cpus=1, max_retries=_RETRIES)
-        reference = ray.put(shared)
-        limit = _IN_FLIGHT_PER_WORKER * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        flying = [task.remote(reference, first)]
-        try:
-            while True:
-                while len(flying) < limit and (item := next(waiting, None)) is not None:
-                    flying.append(task.remote(reference, item))
-                if not flying:
-                    return
-                if stop is not None and stop.is_set():
-                    raise JobError("the work was stopped", expected=True)
-                ready, flying = ray.wait(flying, num_returns=1, timeout=1.0)
-                yield from _results(ray, ready)
-        finally:
-            for left in flying:
-                ray.cancel(left, force=False)
-
-
-def _results(ray: Any, ready: list[Any]) -> list[Any]:
+    flying: set[Future[Any]] = set()
     try:
-        return list(ray.get(ready))
-    except ray.exceptions.RayTaskError as error:
-        cause = error.cause if isinstance(getattr(error, "cause", None), BaseException) else error
-        raise JobError(str(cause), expected=isinstance(cause, storage.StorageError)) from error
-    except ray.exceptions.RayError as error:
-        raise JobError(f"Ray lost a task: {error}", expected=False) from error
+        while True:
+            while len(flying) < session.limit:
+                item = next(waiting, None)
+                if item is None:
+                    break
+                flying.add(session.call(function, shared, item))
+            if not flying:
+                return
+            if stop is not None and stop.is_set():
+                raise JobError("the work was stopped", expected=True)
+            ready, flying = wait(flying, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield _result(future)
+    finally:
+        session.cancel(list(flying))
+
+
+def _result(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except storage.StorageError as error:
+        raise JobError(str(error), expected=True) from error
+    except CancelledError as error:
+        raise JobError("the work was stopped", expected=True) from error
+    except Exception as error:
+        raise JobError(f"a Ray task failed: {type(error).__name__}: {error}", expected=False) from error

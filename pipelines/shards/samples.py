@@ -115,9 +115,16 @@ def _cut(texts: pa.Array, renderer: Renderer) -> np.ndarray:
 
 
 def _rest(pairs: pa.Table, cut_left: np.ndarray | None, cut_right: np.ndarray) -> pa.Array:
-    """The json member of each row."""
-    names = ["key", "kind", "source", "origin", "url", "left_text", "left_lang", "right_lang"]
-    columns = {name: pairs.column(name).to_pylist() for name in names}
+    """The json member of each row: the same fields with the same types in every sample of a kind, and no null.
+
+    Readers guess columns from the first few samples; a null there makes them refuse the text that comes later. An unknown
+    language is `und`, as BCP 47 says it; an unknown address is empty.
+    """
+    absent = {"url": "", "right_lang": "und"}
+    if cut_left is not None:
+        absent |= {"left_text": "", "left_lang": "und"}
+    names = ["key", "kind", "source", "origin", *absent]
+    columns = {name: pc.fill_null(pairs.column(name), absent.get(name, "")).to_pylist() for name in names}
     scores = pairs.column("scores").to_pylist()
     images = pairs.column("image").to_pylist()
     values = []

@@ -41,7 +41,9 @@ def small_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data/ of the quickstart, a hundred and fifty pictures, and its recipe with small shards."""
     folder = tmp_path_factory.mktemp("quickstart")
     subprocess.run(
-        [sys.executable, REPO / "examples/quickstart/make_input.py", folder / "data", "--pictures", "150"], check=True, timeout=300
+        [sys.executable, REPO / "examples/quickstart/make_input.py", folder / "data", "--pictures", "150"],
+        check=True,
+        timeout=300,
     )
     recipe = yaml.safe_load((REPO / "examples/quickstart/recipe.yaml").read_text())
     recipe["shards"] = {"samples": 50, "per_kind": {"image_alt": 8}}
@@ -65,7 +67,9 @@ def cli(prefect_environment: dict[str, str]) -> Cli:
     """Runs `pixelpairs …` as a process, against the tests' Prefect server."""
 
     def run(*words: object, timeout: float = BUILD_SECONDS) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(words), env=prefect_environment, capture_output=True, text=True, timeout=timeout, cwd=REPO)
+        return subprocess.run(
+            command(words), env=prefect_environment, capture_output=True, text=True, timeout=timeout, cwd=REPO
+        )
 
     return run
 

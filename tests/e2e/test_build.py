@@ -37,7 +37,9 @@ def test_the_funnel_is_what_was_planted(undisturbed: Undisturbed, small_input: P
     assert read["rows_in"] == planted["rows"]
     assert read["errors"].get("truncated", 0) == noise.get("truncated_jpeg", 0)
     assert read["errors"].get("not_an_image", 0) == noise.get("not_an_image", 0)
-    rules = next(step for step in undisturbed.version.manifest["ledger"]["image_alt"] if step["step"] == "filter")["dropped"]
+    rules = next(step for step in undisturbed.version.manifest["ledger"]["image_alt"] if step["step"] == "filter")[
+        "dropped"
+    ]
     assert rules["empty"] == noise["empty_caption"]
     assert rules["file_name"] == noise["file_name_caption"]
     assert rules["boilerplate"] == noise["boilerplate_caption"]
@@ -85,7 +87,10 @@ def test_killed_in_the_middle_of_rendering(
     process.wait()
     time.sleep(3)  # what Ray's workers were writing may still land; none of it may be torn
     finished = {path: _stamp(path) for path in tmp_path.glob("stages/render-image_alt-*/image_alt-*.tar")}
-    complete = {p.parent.parent / p.name.removesuffix(".json") for p in tmp_path.glob("stages/render-*/records/image_alt-*.tar.json")}
+    complete = {
+        p.parent.parent / p.name.removesuffix(".json")
+        for p in tmp_path.glob("stages/render-*/records/image_alt-*.tar.json")
+    }
     if len(complete) == total:
         pytest.skip("the machine rendered all shards before the kill")
     assert not list(tmp_path.glob("datasets/*/*")), "something was published by a build that was killed"
@@ -119,9 +124,10 @@ def test_verify_and_inspect(undisturbed: Undisturbed, cli: Cli, tmp_path: Path) 
     done = cli("inspect", folder, "-o", sheet)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    assert str(undisturbed.version.manifest["shards"][0]["samples"]) in cli(
-        "inspect", folder / undisturbed.version.manifest["shards"][0]["path"], "-o", sheet
-    ).stdout
+    assert (
+        str(undisturbed.version.manifest["shards"][0]["samples"])
+        in cli("inspect", folder / undisturbed.version.manifest["shards"][0]["path"], "-o", sheet).stdout
+    )
 
 
 def test_verify_names_the_shard_that_was_changed(undisturbed: Undisturbed, cli: Cli, tmp_path: Path) -> None:
