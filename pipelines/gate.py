@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from pairs.schema import Kind
 from pipelines.ledger import Step, error_rate
 
-Share = float
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class GateBounds(BaseModel):
@@ -16,19 +17,17 @@ class GateBounds(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_samples: dict[str, int] = Field(
+    min_samples: dict[Kind, NonNegativeInt] = Field(
         default_factory=dict, description="kind -> least samples; every kind must have one"
     )
-    max_error_rate: Share = Field(
-        default=0.01, ge=0, le=1, description="records in error / records read, over all sources"
-    )
-    min_kept: dict[str, Share] = Field(
+    max_error_rate: Share = Field(default=0.01, description="records in error / records read, over all sources")
+    min_kept: dict[Kind, Share] = Field(
         default_factory=dict, description="kind -> least share of candidate pairs that the rules keep"
     )
     max_dropped_by: dict[str, Share] = Field(
         default_factory=dict, description="rule -> most of a kind's candidates it may drop"
     )
-    max_cut: Share = Field(default=0.5, ge=0, le=1, description="most texts of a kind that do not fit their picture")
+    max_cut: Share = Field(default=0.5, description="most texts of a kind that do not fit their picture")
     min_languages: int = Field(default=1, ge=1, description="least distinct languages over all kinds")
 
 
@@ -78,10 +77,13 @@ def evaluate(
     checks = [_most("problems found by verify", problems, 0)]
     steps = [step for kind in sorted(ledger) for step in ledger[kind]]
     checks.append(_most("error rate", error_rate(steps), bounds.max_error_rate))
-    for kind in sorted(samples):
-        checks.append(_least(f"{kind}: samples", samples[kind], max(1, bounds.min_samples.get(kind, 1))))
+    for kind in sorted({*samples, *bounds.min_samples}):
+        least = max(1, bounds.min_samples.get(kind, 1))  # type: ignore[call-overload]
+        checks.append(_least(f"{kind}: samples", samples.get(kind, 0), least))
         for side, count in sorted(cut.get(kind, {}).items()):
-            checks.append(_most(f"{kind}: {side} texts cut, share", count / max(1, samples[kind]), bounds.max_cut))
+            checks.append(
+                _most(f"{kind}: {side} texts cut, share", count / max(1, samples.get(kind, 0)), bounds.max_cut)
+            )
     for kind, share in sorted(bounds.min_kept.items()):
         checks.append(_least(f"{kind}: share kept", _share_kept(ledger.get(kind, [])), share))
     for rule, share in sorted(bounds.max_dropped_by.items()):
@@ -99,9 +101,10 @@ def _share_kept(steps: list[Step]) -> float:
 
 
 def _share_dropped(steps: list[Step], rule: str) -> float:
-    hit = [step for step in steps if rule in step.dropped]
-    rows = sum(step.rows_in for step in hit)
-    return sum(step.dropped[rule] for step in hit) / rows if rows else 0.0
+    names = {step.step for step in steps if rule in step.dropped}
+    asked = [step for step in steps if step.step in names]  # of all sources, those where nothing failed the rule too
+    rows = sum(step.rows_in for step in asked)
+    return sum(step.dropped.get(rule, 0) for step in asked) / rows if rows else 0.0
 
 
 def report(checks: list[Check]) -> dict[str, Any]:

@@ -28,9 +28,9 @@ class Step(BaseModel):
     rows_out: NonNegativeInt = Field(
         default=0, description="rows handed on; differs from `kept` where one row becomes several"
     )
-    dropped: dict[str, int] = Field(default_factory=dict, description="rule -> rows that failed it first")
-    errors: dict[str, int] = Field(default_factory=dict, description="reason -> rows in error")
-    alone: dict[str, int] = Field(
+    dropped: dict[str, NonNegativeInt] = Field(default_factory=dict, description="rule -> rows that failed it first")
+    errors: dict[str, NonNegativeInt] = Field(default_factory=dict, description="reason -> rows in error")
+    alone: dict[str, NonNegativeInt] = Field(
         default_factory=dict, description="rule -> rows that it alone would drop, overlaps included"
     )
 
@@ -44,11 +44,9 @@ def _add(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
 
 
 def merge(steps: Iterable[Step]) -> list[Step]:
-    """Sums steps of the same source and name; keeps the order in which the names first came, sources sorted."""
+    """Sums steps of the same source and name; sources sorted, a source's steps in the order in which they first came."""
     merged: dict[tuple[str, str], Step] = {}
-    order: dict[str, int] = {}
     for step in steps:
-        order.setdefault(step.step, len(order))
         old = merged.get((step.source, step.step))
         if old is None:
             merged[step.source, step.step] = step.model_copy(deep=True)
@@ -64,7 +62,7 @@ def merge(steps: Iterable[Step]) -> list[Step]:
             errors=_add(old.errors, step.errors),
             alone=_add(old.alone, step.alone),
         )
-    return sorted(merged.values(), key=lambda step: (step.source, order[step.step]))
+    return sorted(merged.values(), key=lambda step: step.source)
 
 
 def check(steps: Sequence[Step]) -> None:

@@ -13,7 +13,6 @@ import glob as globbing
 import hashlib
 import os
 import secrets
-import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +40,8 @@ def local_path(url: str) -> Path:
 
 def join(base: str, *parts: str) -> str:
     """Joins URL and path segments with one slash each."""
+    if base.endswith("://"):
+        return base + "/".join(part.strip("/") for part in parts)
     return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
@@ -126,12 +127,17 @@ def expand(pattern: str) -> list[str]:
     """
     if is_local(pattern):
         path = str(local_path(pattern))
-        found = sorted(globbing.glob(path, recursive=True)) if globbing.has_magic(path) else [path]  # noqa: PTH207
+        plain = not globbing.has_magic(path) or Path(path).is_file()  # a file's own name may hold brackets
+        found = [path] if plain else sorted(globbing.glob(path, recursive=True))  # noqa: PTH207
+        for name in found:
+            if Path(name).is_symlink() and not Path(name).exists():
+                raise StorageError(f"{name} is a link to a file that is gone")
         found = [name for name in found if Path(name).is_file()]
     else:
         fs, path = _filesystem(pattern)
         names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
-        found = [fs.unstrip_protocol(name) for name in sorted(names)]
+        scheme = pattern.partition("://")[0]
+        found = [f"{scheme}://{fs.unstrip_protocol(name).partition('://')[2].lstrip('/')}" for name in sorted(names)]
     if not found:
         raise StorageError(f"no file at {pattern!r}")
     return found
@@ -162,6 +168,11 @@ def _said_clearly(url: str) -> Iterator[None]:
         raise
 
 
+def _owner() -> str:
+    """Host and process, by which a later run tells a dead writer's leftover from a live one's work, and some random digits."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
 @dataclass(slots=True)
 class AtomicFile:
     """A file that appears whole or not at all, hashed while it is written.
@@ -186,9 +197,7 @@ class AtomicFile:
     def __enter__(self) -> AtomicFile:
         if is_local(self.url):
             path = local_path(self.url)
-            # Host and process in the name let a later run tell a dead writer's leftover from a live one's work.
-            owner = f"{socket.gethostname()}-{os.getpid()}"
-            self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{owner}-{secrets.token_hex(4)}"))
+            self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{_owner()}"))
             with _said_clearly(self.url):
                 self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
         else:
@@ -259,12 +268,15 @@ def place(source: str, target: str) -> None:
     """Puts the file at `source` also at `target`: a hard link on one file system, else a copy."""
     if is_local(source) and is_local(target):
         target_path = local_path(target)
-        with contextlib.suppress(OSError):
-            os.link(local_path(source), target_path)
+        link = target_path.with_name(f".{target_path.name}{_TEMPORARY}{_owner()}")
+        try:
+            os.link(local_path(source), link)
+            os.replace(link, target_path)  # noqa: PTH105
             return
-        with _said_clearly(target):
-            shutil.copyfile(local_path(source), target_path)
-        return
+        except OSError:
+            pass  # another file system, or one without hard links
+        finally:
+            link.unlink(missing_ok=True)  # renaming leaves it where both names are one file already
     with open_read(source) as reader, AtomicFile(target) as writer:
         while piece := reader.read(1 << 22):
             writer.write(piece)

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from pipelines.sources.reading import BrokenStreamError, Reading, SourceError, bounded_lines, open_decompressed
+from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, bounded_lines, open_decompressed
 from pipelines.sources.spec import BitextSource
 
 ROWS = pa.schema(
@@ -28,7 +28,10 @@ _ENDED: Final = object()
 def _lines(url: str, limit: int, fault: list[BrokenStreamError]) -> Iterator[bytes | None]:
     with open_decompressed(url) as file:
         try:
-            yield from bounded_lines(file, limit)
+            lines = bounded_lines(file, limit)
+            if (first := next(lines, _ENDED)) is not _ENDED:
+                yield first.removeprefix(BOM) if first is not None else None  # type: ignore[attr-defined]
+            yield from lines
         except BrokenStreamError as error:
             fault.append(error)
 
@@ -36,15 +39,23 @@ def _lines(url: str, limit: int, fault: list[BrokenStreamError]) -> Iterator[byt
 def check(source: BitextSource, left_url: str, right_url: str) -> None:
     """Counts both sides before anything is taken from them.
 
-    A damaged compressed file ends early and may so be shorter: its sound lines are still aligned, and reading logs the damage.
+    A damaged compressed file ends early and may be the shorter one: its sound lines are still aligned, and reading logs the damage.
 
     Raises:
         SourceError: The two files have different numbers of lines; pairs from them would be shifted.
     """
-    faults: list[BrokenStreamError] = []
-    left, right = (sum(1 for _ in _lines(url, source.max_record_bytes, faults)) for url in (left_url, right_url))
-    if left != right and not faults:
-        raise SourceError(f"bitext is not aligned: {left_url} has {left} lines, {right_url} has {right}")
+    counts, damaged = [], []
+    for url in (left_url, right_url):
+        faults: list[BrokenStreamError] = []
+        counts.append(sum(1 for _ in _lines(url, source.max_record_bytes, faults)))
+        damaged.append(bool(faults))
+    left, right = counts
+    if left != right and not damaged[left > right]:
+        raise _misaligned(left_url, left, right_url, right)
+
+
+def _misaligned(left_url: str, left: int, right_url: str, right: int) -> SourceError:
+    return SourceError(f"bitext is not aligned: {left_url} has {left} lines, {right_url} has {right}")
 
 
 def read(source: BitextSource, left_url: str, right_url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
@@ -59,6 +70,9 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
 
     Yields:
         Batches of `ROWS`, at most `BATCH_ROWS` rows.
+
+    Raises:
+        SourceError: One side has more lines than the other, and the other is not damaged.
     """
     faults: tuple[list[BrokenStreamError], list[BrokenStreamError]] = ([], [])
     pairs = zip_longest(
@@ -68,9 +82,11 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
     )
     rows: list[tuple[str, str, str]] = []
     number = 0
+    alone = [0, 0]  # lines of the left, of the right, whose partner is lost
     for left, right in pairs:
         if left is _ENDED or right is _ENDED:
-            break
+            alone[left is _ENDED] += 1
+            continue
         number += 1
         at = f"line {number}"
         if left is None or right is None:
@@ -86,11 +102,17 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
         if len(rows) == BATCH_ROWS:
             yield _batch(source, rows)
             rows = []
-    for side, found in zip((left_url, right_url), faults, strict=True):
-        for fault in found:
-            reading.error(path, f"after line {number}", fault.reason, f"{side.rsplit('/', 1)[-1]}: {fault}")
     if rows:
         yield _batch(source, rows)
+    for side, other in ((0, 1), (1, 0)):
+        if alone[other] and not faults[side]:
+            raise _misaligned(left_url, number + alone[0], right_url, number + alone[1])
+        for fault in faults[side]:
+            name = (left_url, right_url)[side].rsplit("/", 1)[-1]
+            lost = max(1, alone[other])
+            reading.error(path, f"after line {number}", fault.reason, f"{name}: {fault}", rows=lost)
+    if number == 0 and not reading.records:
+        reading.error(path, "file", "empty_file", "no lines")
 
 
 def _batch(source: BitextSource, rows: list[tuple[str, str, str]]) -> pa.RecordBatch:

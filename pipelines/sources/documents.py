@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 import pyarrow as pa
 
-from pipelines.sources.reading import BrokenStreamError, Reading, bounded_lines, open_decompressed, text_of
+from pipelines.sources.reading import BOM, BrokenStreamError, Reading, bounded_lines, open_decompressed, text_of
 from pipelines.sources.spec import DocumentsSource
 
 ROWS = pa.schema(
@@ -55,6 +55,8 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                 if line is None:
                     reading.error(path, at, "line_too_long", f"more than {source.max_record_bytes} bytes")
                     continue
+                if number == 1:
+                    line = line.removeprefix(BOM)
                 if not line.strip():
                     continue  # an empty line between records is no record
                 try:
@@ -74,6 +76,9 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                     yield batch()
         except BrokenStreamError as error:
             reading.error(path, f"after line {number}", error.reason, error)
+        else:
+            if number == 0:
+                reading.error(path, "file", "empty_file", "no lines")
     if origins:
         yield batch()
 

@@ -6,9 +6,12 @@ are checked here once, and go to a blob file beside the table (tars: they stay w
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,7 +22,15 @@ import pyarrow.parquet as pq
 from pairs.images import ImageError, probe
 from pairs.schema import IMAGE_REF
 from pipelines import storage
-from pipelines.sources.reading import BrokenStreamError, Reading, SourceError, bounded_lines, open_decompressed, text_of
+from pipelines.sources.reading import (
+    BOM,
+    BrokenStreamError,
+    Reading,
+    SourceError,
+    bounded_lines,
+    open_decompressed,
+    text_of,
+)
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
 
@@ -70,8 +81,8 @@ def plan(source: ImageTextSource, url: str) -> list[dict[str, Any]]:
     return units or [{}]
 
 
-def has_images(source: ImageTextSource, url: str) -> bool:
-    """Tells whether a file brings photographs; one that cannot be opened counts as one that should have."""
+def has_images(source: ImageTextSource, url: str) -> bool | None:
+    """Tells whether a file brings photographs; None for one that cannot be opened."""
     kind = file_format(source, url)
     if kind != "parquet":
         return kind == "webdataset"
@@ -79,7 +90,7 @@ def has_images(source: ImageTextSource, url: str) -> bool:
         with storage.open_read(url) as file:
             return "image" in _parquet_columns(source, url, pq.ParquetFile(file).schema_arrow)
     except (pa.ArrowException, OSError):
-        return True
+        return None
 
 
 def file_format(source: ImageTextSource, url: str) -> str:
@@ -221,12 +232,45 @@ def _parquet_columns(source: ImageTextSource, url: str, schema: pa.Schema) -> di
             found[role] = named
             continue
         for candidate in usual:
-            if candidate in lower:
+            if candidate in lower and (role != "image" or _holds_bytes(_type(schema, lower[candidate]))):
                 found[role] = lower[candidate]
                 break
     if "text" not in found and "texts" not in found:
         raise SourceError(f"{url}: no column of texts; there are {', '.join(schema.names)}; name it in columns.text")
+    for role, name in found.items():
+        if schema.names.count(name) > 1:
+            raise SourceError(f"{url}: {schema.names.count(name)} columns are called {name!r} (for {role}): leave one")
+    if "image" in found and not _holds_bytes(kind := _type(schema, found["image"])):
+        raise SourceError(
+            f"{url}: the column {found['image']!r} for image is {kind}; bytes are wanted, or a struct with `bytes`"
+        )
+    if "text" in found and not _holds_text(kind := _type(schema, found["text"])):
+        raise SourceError(
+            f"{url}: the column {found['text']!r} for text is {kind}, a string is wanted; name a column of several in columns.texts"
+        )
     return found
+
+
+def _type(schema: pa.Schema, name: str) -> pa.DataType:
+    return schema.types[schema.names.index(name)]
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_bytes(kind.field(index).type)
+    if pa.types.is_dictionary(kind):
+        return _holds_bytes(kind.value_type)
+    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+    return any(check(kind) for check in checks) or pa.types.is_null(kind)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_text(kind.value_type)
+    # Bytes: some writers do not mark their strings as UTF-8.
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(check(kind) for check in checks) or (_holds_bytes(kind) and not pa.types.is_struct(kind))
 
 
 def _parquet(
@@ -257,26 +301,30 @@ def _parquet(
                         if record is not None:
                             yield record
                     row += 1
+            fault: object = "the row group holds fewer rows than the footer says"
         except (pa.ArrowException, OSError) as error:
-            lost = rows_before + rows_there - row
-            reading.error(path, f"rows {row}-{row + lost - 1}", "corrupt", error, rows=lost)
-            row = rows_before + rows_there
+            fault = error
+        if (lost := rows_before + rows_there - row) > 0:
+            reading.error(path, f"rows {row}-{row + lost - 1}", "corrupt", fault, rows=lost)
+        row = max(row, rows_before + rows_there)
 
 
 def _parquet_rows(
     batch: pa.RecordBatch, columns: Mapping[str, str], path: str, row: int, reading: Reading
 ) -> Iterator[dict[str, Any] | None]:
-    """The rows of a batch as Python values, None (and an error) for one whose strings are not UTF-8."""
-    try:
-        yield from batch.to_pylist(maps_as_pydicts="lossy")
+    """The rows of a batch as Python values, None (and an error) for one that has none, such as a string that is not UTF-8."""
+    whole: list[dict[str, Any]] = []
+    with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
+        whole = batch.to_pylist(maps_as_pydicts="lossy")
+    if whole:
+        yield from whole
         return
-    except UnicodeDecodeError:
-        pass
     for index in range(batch.num_rows):
         try:
             yield batch.slice(index, 1).to_pylist(maps_as_pydicts="lossy")[0]
-        except UnicodeDecodeError as error:
-            reading.error(path, f"row {row + index}", "invalid_utf8", error)
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            reason = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_row"
+            reading.error(path, f"row {row + index}", reason, error)
             yield None
 
 
@@ -293,7 +341,12 @@ def _parquet_record(
     texts: list[tuple[str | None, str | None]] = []
     if "text" in columns:
         language = text_of(values[columns["language"]]) if "language" in columns else None
-        texts.append((language, text_of(values[columns["text"]])))
+        text = values[columns["text"]]
+        try:
+            texts.append((language, text.decode("utf-8") if isinstance(text, bytes) else text_of(text)))
+        except UnicodeDecodeError as error:
+            reading.error(path, f"row {row}", "invalid_utf8", error)
+            return None
     if "texts" in columns:
         texts = _with_languages(texts, _several(values[columns["texts"]]))
     if (length := _too_long(source, texts)) is not None:
@@ -304,7 +357,7 @@ def _parquet_record(
         value = values[columns["image"]]
         data = value.get("bytes") if isinstance(value, Mapping) else value
         if not isinstance(data, bytes):
-            reading.error(path, f"row {row}", "no_image", "the image column holds no bytes")
+            reading.error(path, f"row {row}", "no_image", "the image column is null here")
             return None
         try:
             image = _image(source, data, len(data), blob_ref, blob.tell())
@@ -331,57 +384,113 @@ def _with_languages(
 def _delimited(
     source: ImageTextSource, url: str, path: str, reading: Reading, delimiter: str
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a delimited table with a header. A quoted field may span lines; the line number is that of the record's end."""
+    """Rows of a delimited table with a header. A quoted field of a CSV may span lines; a row's number is that of its first line."""
     with open_decompressed(url) as raw:
         lines = _decoded_lines(raw, path, reading, source.max_record_bytes)
-        rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE)
-        csv.field_size_limit(source.max_record_bytes)
-        header: list[str] | None = None
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                reading.error(path, f"line {rows.line_num}", "malformed_row", error)
-                continue
-            if header is None:
-                header = row
-                columns = _parquet_columns(
-                    source, url, pa.schema([(name, pa.string()) for name in dict.fromkeys(header)])
-                )
-                continue
+        rows = _csv_rows(lines, path, reading, source.max_record_bytes) if delimiter == "," else _tsv_rows(lines)
+        first = next(rows, None)
+        if first is None:
+            if not reading.records:
+                reading.error(path, "file", "empty_file", "no header")
+            return
+        at, header = first
+        if reading.records:
+            raise SourceError(f"{url}: its first line, which must name the columns, cannot be read")
+        columns = _parquet_columns(source, url, pa.schema([(name, pa.string()) for name in header]))
+        for at, row in rows:
             if len(row) != len(header):
-                reading.error(
-                    path, f"line {rows.line_num}", "malformed_row", f"{len(row)} fields, the header has {len(header)}"
-                )
+                reading.error(path, f"line {at}", "malformed_row", f"{len(row)} fields, the header has {len(header)}")
                 continue
             values = dict(zip(header, row, strict=True))
             language = values[columns["language"]] if "language" in columns else None
             names = [columns[role] for role in ("text", "texts") if role in columns]
             reading.records += 1
             yield {
-                "at": f"{path}#{rows.line_num}",
+                "at": f"{path}#{at}",
                 "url": values[columns["url"]] if "url" in columns else None,
                 "texts": [(language, values[name]) for name in names],
                 "image": None,
             }
 
 
-def _decoded_lines(raw: Any, path: str, reading: Reading, limit: int) -> Iterator[str]:
+def _decoded_lines(raw: Any, path: str, reading: Reading, limit: int) -> Iterator[tuple[int, str | None]]:
+    """Number and text of each line; None for one that is in error, which is logged here."""
     number = 0
     try:
         for line in bounded_lines(raw, limit):
             number += 1
             if line is None:
                 reading.error(path, f"line {number}", "line_too_long", f"more than {limit} bytes")
+                yield number, None
                 continue
             try:
-                yield line.decode("utf-8") + "\n"
+                text = (line.removeprefix(BOM) if number == 1 else line).decode("utf-8")
             except UnicodeDecodeError as error:
                 reading.error(path, f"line {number}", "invalid_utf8", error)
+                yield number, None
+                continue
+            yield number, text
     except BrokenStreamError as error:
         reading.error(path, f"after line {number}", error.reason, error)
+
+
+def _tsv_rows(lines: Iterator[tuple[int, str | None]]) -> Iterator[tuple[int, list[str]]]:
+    """A line is a row; quotes are text. Empty lines are none."""
+    for number, text in lines:
+        if text:
+            yield number, text.split("\t")
+
+
+def _csv_rows(
+    lines: Iterator[tuple[int, str | None]], path: str, reading: Reading, limit: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the number of their first line.
+
+    A quote that is never closed must cost the row that it stands in, not all that follow: after a row that cannot be, reading goes
+    on with the row's second line.
+    """
+    csv.field_size_limit(limit)
+    ahead: deque[tuple[int, str | None]] = deque()
+    taken: list[tuple[int, str | None]] = []
+
+    def feed() -> Iterator[str]:
+        size = 0
+        while (item := ahead.popleft() if ahead else next(lines, None)) is not None:
+            if item[1] is None and not taken:
+                continue  # already logged
+            taken.append(item)
+            if item[1] is None:
+                raise csv.Error("a line inside a quoted field cannot be read")
+            size += len(item[1])
+            if size > limit:
+                raise csv.Error(f"a quoted field of more than {limit} characters")
+            yield item[1] + "\n"
+
+    while True:
+        taken.clear()
+        try:
+            row = next(csv.reader(feed(), strict=True), None)
+        except csv.Error as error:
+            number, text = taken[0]
+            assert text is not None
+            ahead.extendleft(reversed(taken[1:]))
+            # A lone line whose quotes pair up can be read, if not by the letter: `"a" b,c`.
+            lenient = [] if text.count('"') % 2 else _leniently(text)
+            if not lenient:
+                reading.error(path, f"line {number}", "malformed_row", error)
+                continue
+            row = lenient
+        if row is None:
+            return
+        if row:  # an empty line is none
+            yield taken[0][0], row
+
+
+def _leniently(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 # --- webdataset --------------------------------------------------------------------------------------------------------------
@@ -394,6 +503,7 @@ def _webdataset(source: ImageTextSource, url: str, path: str, reading: Reading) 
     sample: dict[str, Member] = {}
     current = ""
     broken: str | None = None
+    seen: set[str] = set()
     with open_decompressed(url) as file:
         if not seekable:
             raise SourceError(f"{url}: a compressed tar cannot be read at random; unpack it, or name plain .tar files")
@@ -406,13 +516,17 @@ def _webdataset(source: ImageTextSource, url: str, path: str, reading: Reading) 
                     reading.error(path, f"member {item.name or '?'} at byte {item.offset}", item.reason, item.detail)
                 continue
             key, extension = _split(item.name)
-            if not extension:
-                continue
+            if not extension or key.endswith("/") or not key:
+                continue  # no member of a sample: without an extension, or hidden
             if key != current:
-                yield from _sample(source, url, path, current, sample, broken, reading)
+                yield from _sample(source, path, current, sample, broken, seen, reading)
                 current, sample, broken = key, {}, None
-            sample[extension] = item
-        yield from _sample(source, url, path, current, sample, broken, reading)
+            if extension in sample:
+                broken = "duplicate_member"
+            # Only what is used is kept, so that a sample of very many members does not fill the memory.
+            used = extension in ("txt", "json") or (extension in _IMAGE_EXTENSIONS and not _pictures(sample))
+            sample[extension] = item if used else replace(item, data=None)
+        yield from _sample(source, path, current, sample, broken, seen, reading)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -421,22 +535,31 @@ def _split(name: str) -> tuple[str, str]:
     return (f"{folder}/{stem}" if folder else stem), extension.lower()
 
 
+def _pictures(sample: Mapping[str, Member]) -> list[str]:
+    return [name for name in sample if name in _IMAGE_EXTENSIONS]
+
+
 def _sample(
     source: ImageTextSource,
-    url: str,
     path: str,
     key: str,
     sample: Mapping[str, Member],
     broken: str | None,
+    seen: set[str],
     reading: Reading,
 ) -> Iterator[dict[str, Any]]:
     if not sample:
         return
+    begin = next(iter(sample.values())).offset
+    # A name may come again in joined archives: told apart by place (a name has no dot after its last slash, so this is none).
+    origin = f"{path}#{key}" + (f".b{begin}" if key in seen else "")
+    seen.add(key)
     at = f"sample {key}"
     if broken is not None:
-        reading.error(path, at, broken, "a member of this sample is damaged")
+        detail = "two members have one name" if broken == "duplicate_member" else "a member of this sample is damaged"
+        reading.error(path, at, broken, detail)
         return
-    pictures = [name for name in sample if name in _IMAGE_EXTENSIONS]
+    pictures = _pictures(sample)
     if not pictures:
         reading.error(path, at, "no_image", f"members: {', '.join(sorted(sample))}")
         return
@@ -445,7 +568,7 @@ def _sample(
         fields = _json_fields(sample.get("json"))
         texts = _member_texts(source, sample, fields)
     except ValueError as error:
-        reading.error(path, at, "malformed_text", error)
+        reading.error(path, at, "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_text", error)
         return
     if (length := _too_long(source, texts)) is not None:
         reading.error(path, at, "text_too_long", f"{length} bytes")
@@ -457,7 +580,7 @@ def _sample(
         return
     reading.records += 1
     named = source.columns.url or "url"
-    yield {"at": f"{path}#{key}", "url": text_of(fields.get(named)), "texts": texts, "image": image}
+    yield {"at": origin, "url": text_of(fields.get(named)), "texts": texts, "image": image}
 
 
 def _json_fields(member: Member | None) -> dict[str, Any]:

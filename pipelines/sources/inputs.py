@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import image_text
+from pipelines.sources import bitext, image_text
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
@@ -38,7 +38,9 @@ class Inputs:
 
     @property
     def digest(self) -> str:
-        """Hash of names and contents; does not depend on where the files lie or in which order they were named."""
+        """Hash of names and contents; does not depend on where the files lie or, but for a bitext's sides, on their order."""
+        if isinstance(self.source, BitextSource):
+            return digest_of([[path, self.prints[path]] for path, _ in self.files])
         return digest_of(sorted(self.prints.items()))
 
     def bytes(self) -> int:
@@ -67,33 +69,50 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         root: Where fingerprints are remembered.
 
     Raises:
-        SourceError: A file is missing, or a source mixes files with and without photographs.
+        SourceError: A file is missing, cannot be read or has a name that is not UTF-8, a side of a bitext is not one file, or
+            a source mixes files with and without photographs.
     """
     if isinstance(source, BitextSource):
         patterns = [source.left, source.right]
     else:
         patterns = [source.path] if isinstance(source.path, str) else list(source.path)
-    located = [locate(pattern) for pattern in patterns]
+    located = [_plain(locate(pattern)) for pattern in patterns]
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
         try:
-            urls += storage.expand(pattern)
+            found = storage.expand(pattern)
         except storage.StorageError as error:
-            raise SourceError(f"sources.{name}: no file at {written!r} (looked for {pattern})") from error
+            raise SourceError(f"sources.{name}: {error} (written {written!r})") from error
+        if isinstance(source, BitextSource) and len(found) > 1:
+            raise SourceError(f"sources.{name}: each side of a bitext is one file, {written!r} names {len(found)}")
+        urls += found
     base = _common([storage.static_prefix(pattern) for pattern in located])
     files = [(relative(url, base), url) for url in urls]
     if not isinstance(source, BitextSource):
         files = sorted(set(files))
+    for path, url in files:
+        if any("\ud800" <= char <= "\udfff" for char in path):
+            raise SourceError(f"sources.{name}: the file name {url!r} is not UTF-8; rename it")
     inputs = Inputs(name, source, base, files)
     if isinstance(source, ImageTextSource):
-        having = {image_text.has_images(source, url) for _, url in files}
+        having = {image_text.has_images(source, url) for _, url in files} - {None}
         if len(having) > 1:
             raise SourceError(
                 f"sources.{name}: some of its files bring photographs and some do not; make two sources of them"
             )
-        inputs.photographs = having == {True}
-    inputs.prints = _fingerprints(root, files)
+        inputs.photographs = having != {False}  # where no file can be opened, reading will tell
+    try:
+        if isinstance(source, BitextSource) and (storage.size(urls[0]) == 0) != (storage.size(urls[1]) == 0):
+            bitext.check(source, *urls)
+        inputs.prints = _fingerprints(root, files)
+    except OSError as error:
+        raise SourceError(f"sources.{name}: cannot be read: {error}") from error
     return inputs
+
+
+def _plain(pattern: str) -> str:
+    """A local pattern without `file://` and without `.` and `..`, so that one file has one name."""
+    return os.path.normpath(storage.local_path(pattern)) if storage.is_local(pattern) else pattern
 
 
 def _common(folders: list[str]) -> str:
@@ -104,7 +123,7 @@ def _common(folders: list[str]) -> str:
         same = 0
         while all(len(words) > same and words[same] == split[0][same] for words in split):
             same += 1
-        return "/".join(split[0][:same])
+        return "/".join(split[0][:same]) + ("/" * (3 - same) if same < 3 else "")  # at least scheme://
     return os.path.commonpath(folders)
 
 
@@ -114,8 +133,8 @@ def _fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
     known: dict[str, list[Any]] = {}
     if storage.exists(memory):
         try:
-            known = json.loads(storage.read_bytes(memory))
-        except ValueError:
+            known = {url: [list(old[0]), str(old[1])] for url, old in json.loads(storage.read_bytes(memory)).items()}
+        except (ValueError, TypeError, AttributeError, LookupError):
             known = {}
     prints, news = {}, {}
     for path, url in files:
@@ -123,7 +142,7 @@ def _fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
             prints[path] = storage.fingerprint(url)
             continue
         facts = storage.local_path(url).stat()
-        stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+        stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
         old = known.get(url)
         if old is not None and old[0] == stamp:
             prints[path] = old[1]

@@ -15,6 +15,8 @@ from pipelines import storage
 
 _DETAIL_CHARACTERS = 300
 _PIECE = 1 << 20
+_ZSTD_PIECE = 1 << 10  # a block of 4 bytes may hold 128 KiB: so much input gives at most 32 MiB at once
+BOM = b"\xef\xbb\xbf"
 
 
 class SourceError(Exception):
@@ -67,9 +69,49 @@ def open_decompressed(url: str) -> BinaryIO:
     if url.endswith(".gz"):
         return gzip.GzipFile(fileobj=file, mode="rb")  # type: ignore[return-value]
     if url.endswith((".zst", ".zstd")):
-        # Some writers close a frame per block: read across frames, or all after the first would be lost.
-        return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(file, read_across_frames=True)  # type: ignore[return-value]
+        return _ZstdFile(file)  # type: ignore[return-value]
     return file
+
+
+class _ZstdFile:
+    """Reads zstd: all frames of a file, and an error where the last one is cut short.
+
+    The library's own stream readers take the end of the file for the end of the data, so that a truncated file looks whole.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._waiting = b""
+        self._frame: Any = None
+
+    def read1(self, _: int = -1) -> bytes:
+        """The next piece, empty at the end.
+
+        Raises:
+            EOFError: The file ends inside a frame.
+        """
+        while True:
+            self._waiting = self._waiting or self._file.read(_ZSTD_PIECE)
+            if not self._waiting:
+                if self._frame is not None:
+                    raise EOFError("the file ends inside a zstd frame")
+                return b""
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+            data: bytes = self._frame.decompress(self._waiting)
+            self._waiting = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+            if data:
+                return data
+
+    read = read1
+
+    def __enter__(self) -> _ZstdFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 class BrokenStreamError(Exception):
@@ -131,7 +173,7 @@ def bounded_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
 
 def relative(url: str, base: str) -> str:
     """The path of a file below its source's folder, so that origins do not depend on where the data lies."""
-    trimmed = base.rstrip("/") + "/"
+    trimmed = base if base.endswith("://") else base.rstrip("/") + "/"
     return url[len(trimmed) :] if url.startswith(trimmed) else url.rsplit("/", 1)[-1]
 
 

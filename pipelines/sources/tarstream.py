@@ -7,18 +7,28 @@ what it skipped.
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 _BLOCK = 512
-_LONG_NAME_BYTES = 4096
+_RECORD = 20 * _BLOCK  # archives are filled up with zeros to a multiple of this
+_EXTENDED_BYTES = 1 << 20  # longest extended header that is read; those of archives made on a Mac run to kilobytes
+_EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+# As tarfile reads them: such a member has no data, whatever size its header states.
+_WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)
+_SIZE = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A regular file of a tar. `data` is None where it is larger than the bound; `offset` counts from the tar's start."""
+    """A regular file of a tar. `data` is None where it is larger than the bound; `offset` counts from the tar's start.
+
+    A byte of the name that is not UTF-8 is written `\\xNN`; a name with a backslash of its own is not accepted.
+    """
 
     name: str
     offset: int
@@ -36,28 +46,90 @@ class Damage:
     detail: str
 
 
+@dataclass(slots=True)
+class _Extended:
+    """What extended headers say of the member that follows them."""
+
+    at: int = 0
+    name: str | None = None
+    size: int | None = None
+    sparse: bool = False
+    fault: str = ""
+
+
 def _header(block: bytes) -> tarfile.TarInfo | None:
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
         return None
+    return info if info.size >= 0 else None
 
 
 def _pax_fields(data: bytes) -> dict[str, str]:
-    """Reads `length key=value` records; stops at the first that is malformed."""
+    """Reads `length key=value` records.
+
+    Raises:
+        ValueError: One of them is malformed.
+    """
     fields: dict[str, str] = {}
     while data:
-        head, _, _ = data.partition(b" ")
-        if not head.isdigit() or not 0 < (length := int(head)) <= len(data):
-            break
-        key, _, value = data[len(head) + 1 : length - 1].partition(b"=")
+        head = data[:21].partition(b" ")[0]
+        if not head.isdigit() or not len(head) + 2 < (length := int(head)) <= len(data) or data[length - 1] != 10:
+            raise ValueError("malformed pax record")
+        key, equals, value = data[len(head) + 1 : length - 1].partition(b"=")
+        if not equals:
+            raise ValueError("malformed pax record")
         fields[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         data = data[length:]
     return fields
 
 
+def _extend(extended: _Extended, kind: bytes, data: bytes) -> None:
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        extended.name = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
+    elif kind == tarfile.XHDTYPE:
+        try:
+            fields = _pax_fields(data)
+        except ValueError as error:
+            extended.fault = str(error)
+            return
+        extended.name = fields.get("path", extended.name)
+        extended.sparse = extended.sparse or any(key.startswith("GNU.sparse.") for key in fields)
+        if "size" in fields:
+            if _SIZE.fullmatch(fields["size"]) is None:
+                extended.fault = f"its size is {fields['size'][:40]!r}"
+                return
+            extended.size = int(fields["size"])
+
+
 def _is_hostile(name: str) -> bool:
     return name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/")
+
+
+def _shown(name: str) -> str:
+    """The name as text that can be written: without lone surrogates."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@dataclass(slots=True)
+class _Stream:
+    file: BinaryIO
+    position: int = field(default=0)
+
+    def take(self, count: int) -> bytes:
+        """So many bytes, fewer at the end."""
+        data = self.file.read(count)
+        while len(data) < count and (more := self.file.read(count - len(data))):
+            data += more
+        self.position += len(data)
+        return data
+
+    def skip(self, count: int) -> int:
+        """Passes over so many bytes; returns how many there were."""
+        left = count
+        while left and (piece := self.take(min(left, 1 << 20))):
+            left -= len(piece)
+        return count - left
 
 
 def read_tar(file: BinaryIO, *, max_member_bytes: int) -> Iterator[Member | Damage]:
@@ -68,88 +140,104 @@ def read_tar(file: BinaryIO, *, max_member_bytes: int) -> Iterator[Member | Dama
         max_member_bytes: Larger members are passed over (`data` None) so that memory stays bounded.
 
     Yields:
-        Each regular file in order, and a `Damage` for links, devices, names that are absolute or hold `..`, damaged headers
-        (reading goes on at the next sound one) and an end that comes too soon.
+        Each regular file in order, and a `Damage` for links, devices, sparse files, names that are absolute or hold `..`, damaged
+        headers (reading goes on at the next sound one) and an end that comes too soon. Archives that were joined are read on;
+        other bytes after the closing blocks are passed over.
     """
-    position = 0
-    long_name: str | None = None
-    override: int | None = None
+    stream = _Stream(file)
+    extended = _Extended()
     lost_at: int | None = None
-    ended = False
+    closed = False  # whether closing blocks stood before `lost_at`
+    zeros = start = 0
 
-    def take(count: int) -> bytes:
-        nonlocal position
-        data = file.read(count)
-        while len(data) < count and (more := file.read(count - len(data))):
-            data += more
-        position += len(data)
-        return data
-
-    def skip(count: int) -> int:
-        left = count
-        while left and (piece := take(min(left, 1 << 20))):
-            left -= len(piece)
-        return count - left
+    def orphaned() -> Iterator[Damage]:
+        """An extended header whose member is not there."""
+        if extended.name is not None or extended.size is not None or extended.fault:
+            detail = extended.fault or "an extended header without its member"
+            yield Damage(_shown(extended.name or ""), extended.at, "broken_member", detail)
 
     while True:
-        at = position
-        block = take(_BLOCK)
+        at = stream.position
+        block = stream.take(_BLOCK)
+        if len(block) == _BLOCK and block.count(0) == _BLOCK:
+            zeros += 1
+            continue
+        # One block of zeros alone is a header that was wiped out; two are the end.
+        if zeros == 1 and lost_at is None and len(block) == _BLOCK:
+            lost_at, closed = at - _BLOCK, False
+            yield from orphaned()
+            extended = _Extended()
         if len(block) < _BLOCK:
-            if lost_at is not None:
+            yield from orphaned()
+            if lost_at is not None and not closed:
                 yield Damage("", lost_at, "broken_member", f"no sound header from byte {lost_at} to the end")
-            elif block or not ended:
+            elif lost_at is None and not zeros:
                 yield Damage("", at, "truncated", "the archive ends without its closing blocks")
             return
-        if block.count(0) == _BLOCK:
-            ended = True
-            continue
         info = _header(block)
         if info is None:
-            if ended:
-                return  # what follows the closing blocks is not the archive's
-            lost_at = at if lost_at is None else lost_at
+            yield from orphaned()
+            extended = _Extended()
+            if lost_at is None:
+                lost_at, closed = at, zeros >= 2
             continue
-        ended = False
         if lost_at is not None:
             yield Damage("", lost_at, "broken_member", f"damaged header; {at - lost_at} bytes passed over")
             lost_at = None
-        padded = -(-info.size // _BLOCK) * _BLOCK
-        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK):
-            if info.size > _LONG_NAME_BYTES:
-                yield Damage(info.name, at, "broken_member", f"extended header of {info.size} bytes")
-                skip(padded)
-                continue
-            data = take(padded)[: info.size]
-            if info.type == tarfile.GNUTYPE_LONGNAME:
-                long_name = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
-            elif info.type == tarfile.XHDTYPE:
-                fields = _pax_fields(data)
-                long_name = fields.get("path", long_name)
-                override = int(fields["size"]) if fields.get("size", "").isdigit() else None
+        elif zeros:
+            yield from orphaned()
+            extended = _Extended()
+            if (at - start) % _RECORD:  # zeros in the midst of an archive are members that were wiped out
+                yield Damage("", at - zeros * _BLOCK, "broken_member", f"{zeros} blocks of zeros inside the archive")
+            else:
+                start = at
+        zeros = 0
+        if info.type in _EXTENDED:
+            if extended == _Extended():
+                extended.at = at
+            if info.size > _EXTENDED_BYTES:
+                stream.skip(-(-info.size // _BLOCK) * _BLOCK)
+                extended.fault = f"an extended header of {info.size} bytes"
+            else:
+                _extend(extended, info.type, stream.take(-(-info.size // _BLOCK) * _BLOCK)[: info.size])
             continue
-        name, long_name = (long_name or info.name), None
-        length, override = (info.size if override is None else override), None
-        padded = -(-length // _BLOCK) * _BLOCK
-        if info.type == tarfile.DIRTYPE:
-            skip(padded)
-            continue
-        if info.type not in tarfile.REGULAR_TYPES:
-            yield Damage(name, at, "not_a_file", "links and devices are not read")
-            skip(padded)
-            continue
-        if _is_hostile(name):
-            yield Damage(name, at, "unsafe_name", "absolute or climbing path")
-            skip(padded)
-            continue
-        begin = position
-        if length > max_member_bytes:
-            if skip(padded) < length:
-                yield Damage(name, at, "truncated", "the archive ends inside this member")
+        told, extended = extended, _Extended()
+        name = told.name or info.name
+        shown = _shown(name)
+        length = info.size if told.size is None else told.size
+        padded = 0 if info.type in _WITHOUT_DATA else -(-length // _BLOCK) * _BLOCK
+        refusal = _refusal(info, told, name)
+        if refusal is not None or info.type == tarfile.DIRTYPE:
+            if refusal is not None:
+                yield Damage(shown, at, *refusal)
+            if stream.skip(padded) < padded:
+                yield Damage(shown, at, "truncated", "the archive ends inside this member")
                 return
-            yield Member(name, begin, length, None)
             continue
-        data = take(padded)
+        begin = stream.position
+        if length > max_member_bytes:
+            if stream.skip(padded) < length:
+                yield Damage(shown, at, "truncated", "the archive ends inside this member")
+                return
+            yield Member(shown, begin, length, None)
+            continue
+        data = stream.take(padded)
         if len(data) < length:
-            yield Damage(name, at, "truncated", f"the archive ends inside this member: {len(data)} of {length} bytes")
+            yield Damage(shown, at, "truncated", f"the archive ends inside this member: {len(data)} of {length} bytes")
             return
-        yield Member(name, begin, length, data[:length])
+        yield Member(shown, begin, length, data[:length])
+
+
+def _refusal(info: tarfile.TarInfo, told: _Extended, name: str) -> tuple[str, str] | None:
+    """Reason and detail for a member that is not to be read."""
+    if told.fault:
+        return "broken_member", told.fault
+    if told.sparse or info.type == tarfile.GNUTYPE_SPARSE:
+        return "not_a_file", "sparse files are not read"
+    if info.type == tarfile.DIRTYPE:
+        return None
+    if info.type not in _FILES:
+        return "not_a_file", "links and devices are not read"
+    if not name or _is_hostile(name):
+        return "unsafe_name", "empty, absolute or climbing path"
+    return None
