@@ -80,7 +80,7 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
         _lines(right_url, source.max_record_bytes, faults[1]),
         fillvalue=_ENDED,
     )
-    rows: list[tuple[str, str, str]] = []
+    rows: list[list[str]] = []
     number = 0
     alone = [0, 0]  # lines of the left, of the right, whose partner is lost
     for left, right in pairs:
@@ -92,10 +92,14 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
         if left is None or right is None:
             reading.error(path, at, "line_too_long", f"more than {source.max_record_bytes} bytes")
             continue
-        try:
-            row = (f"{reading.source}/{path}#{number}", left.decode("utf-8"), right.decode("utf-8"))  # type: ignore[attr-defined]
-        except UnicodeDecodeError as error:
-            reading.error(path, at, "invalid_utf8", error)
+        row = [f"{reading.source}/{path}#{number}"]
+        for url, line in ((left_url, left), (right_url, right)):
+            try:
+                row.append(line.decode("utf-8"))  # type: ignore[attr-defined]
+            except UnicodeDecodeError as error:
+                reading.error(path, at, "invalid_utf8", f"{url.rsplit('/', 1)[-1]}: {error}")
+                break
+        if len(row) < 3:
             continue
         reading.records += 1
         rows.append(row)
@@ -115,7 +119,7 @@ def read(source: BitextSource, left_url: str, right_url: str, path: str, reading
         reading.error(path, "file", "empty_file", "no lines")
 
 
-def _batch(source: BitextSource, rows: list[tuple[str, str, str]]) -> pa.RecordBatch:
+def _batch(source: BitextSource, rows: list[list[str]]) -> pa.RecordBatch:
     count = len(rows)
     origins, lefts, rights = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
     languages = [pa.repeat(pa.scalar(code, pa.string()), count) for code in source.languages]

@@ -179,7 +179,7 @@ def read_tar(file: BinaryIO, *, max_member_bytes: int) -> Iterator[Member | Dama
             yield from orphaned()
             extended = _Extended()
             if lost_at is None:
-                lost_at, closed = at, zeros >= 2
+                lost_at, closed = at - zeros * _BLOCK, zeros >= 2
             continue
         if lost_at is not None:
             yield Damage("", lost_at, "broken_member", f"damaged header; {at - lost_at} bytes passed over")
