@@ -21,8 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _PLAIN_COLUMNS = 160  # a file or a pipe has no width of its own: wide enough that nothing is cut
-out = Console() if sys.stdout.isatty() else Console(width=_PLAIN_COLUMNS)
-err = Console(stderr=True)
+out = Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=_PLAIN_COLUMNS)
+err = Console(emoji=False, stderr=True)
 
 FAILED = 1
 WRONG_CALL = 2
@@ -58,7 +58,7 @@ def _exit_codes() -> Iterator[None]:
         raise
 
 
-def _say(error: BaseException) -> None:
+def _say(error: object) -> None:
     err.print("error: ", style="bold red", end="")
     err.print(str(error), markup=False, highlight=False, soft_wrap=True)
 
@@ -126,34 +126,53 @@ def inspect(
 
 @app.command()
 def preview(
-    text: Annotated[str, typer.Argument(help="the text; - reads standard input")],
+    text: Annotated[list[str], typer.Argument(help="one text or several; - reads standard input")],
     output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],
-    font: Annotated[
-        list[Path] | None, typer.Option(help=".hex or .hex.gz; may be given several times; default: Unifont 15")
-    ] = None,
+    layout: Annotated[str, typer.Option(help="clippo, square, strip, question, pair")] = "clippo",
     width: Annotated[int, typer.Option(help="px")] = 224,
     height: Annotated[int, typer.Option(help="px")] = 224,
+    font_size: Annotated[int, typer.Option(help="px; 16 draws Unifont as it is")] = 16,
+    background: Annotated[int, typer.Option(help="grey, 0..255")] = 127,
+    ink: Annotated[int, typer.Option("--text", help="grey of the text, 0..255")] = 0,
+    lower: Annotated[bool, typer.Option("--lower/--no-lower", help="lower-case A-Z first, as CLIPPO does")] = True,
+    monospace: Annotated[bool, typer.Option("--monospace", help="every glyph 16 columns wide")] = False,
+    unifont: Annotated[
+        list[Path] | None, typer.Option(help=".hex or .hex.gz in place of the bundled Unifont; repeat")
+    ] = None,
+    font: Annotated[
+        list[Path] | None, typer.Option(help="outline font of square and strip, preferred first; repeat")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="the picture below the question")] = None,
+    share: Annotated[float, typer.Option(help="of the canvas for the question")] = 0.25,
 ) -> None:
-    """Draw a text as CLIPPO reads it."""
-    from rendering import Renderer, RenderSpec, load_font
+    """Draw texts as a model reads them."""
+    from rendering import RenderSpec
+    from rendering.preview import draw, stack_images
 
-    with _exit_codes():
-        try:
-            spec = RenderSpec.from_dict({**RenderSpec.preset("clippo").to_dict(), "width": width, "height": height})
-            renderer = Renderer(spec, font=load_font(*(font or [])))
-            words = sys.stdin.read() if text == "-" else text
-            data = renderer.render_png([words])[0]
-            fitted = int(renderer.fitted([words])[0])
-        except ValueError as error:
-            _say(error)
-            raise typer.Exit(WRONG_CALL) from error
-        try:
-            output.write_bytes(data)
-        except OSError as error:
-            err.print(f"error: cannot write {output}: {error.strerror}")
-            raise typer.Exit(FAILED) from error
-        cut = "" if fitted >= len(words) else f", cut after {fitted} of {len(words)} characters"
-        out.print(f"{output}: {width} x {height} px, {len(data)} bytes{cut}")
+    texts = [sys.stdin.read() if word == "-" else word for word in text]
+    try:
+        spec = RenderSpec(
+            width=width,
+            height=height,
+            font_size=font_size,
+            background=background,
+            text=ink,
+            lower=lower,
+            monospace=monospace,
+            font=tuple(map(str, unifont or ())),
+        )
+        images, notes = draw(texts, layout=layout, spec=spec, fonts=font or [], image=image, share=share)
+    except (ValueError, OSError, RuntimeError) as error:
+        _say(error)
+        raise typer.Exit(WRONG_CALL) from error
+    try:
+        stack_images(images).save(output)
+    except (OSError, ValueError) as error:
+        _say(f"cannot write {output}: {error}")
+        raise typer.Exit(FAILED) from error
+    for note in notes:
+        out.print(note, highlight=False)
+    out.print(str(output), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

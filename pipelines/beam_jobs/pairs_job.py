@@ -159,7 +159,7 @@ class WriteBucket(beam.DoFn):
             "parts": [table.part(first_key=key[0].as_py(), last_key=key[-1].as_py()).model_dump()],
             "steps": [step.model_dump() for step in steps],
             "languages": {
-                "left": _counts(unique, "left_lang"),
+                "left": _counts(unique.filter(pc.is_valid(unique.column("left_text"))), "left_lang"),
                 "right": _counts(unique, "right_lang"),
             },
         }
