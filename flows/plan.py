@@ -6,7 +6,6 @@ import gzip
 import json
 from dataclasses import dataclass
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
@@ -16,7 +15,7 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
-from pipelines.sources.image_text import file_format
+from pipelines.sources.image_text import UNREADABLE, file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
 from pipelines.sources.spec import ImageTextSource
@@ -63,7 +62,7 @@ def rows_in(inputs: Inputs) -> tuple[int, bool]:
             try:
                 with storage.open_read(url) as file:
                     total += pq.ParquetFile(file).metadata.num_rows
-            except (pa.ArrowException, OSError):
+            except UNREADABLE:
                 exact = False
             continue
         exact = False

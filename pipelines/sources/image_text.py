@@ -44,6 +44,8 @@ ROWS = pa.schema(
     ]
 )
 BATCH_ROWS = 1024
+UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
+"""What opening and reading a hostile parquet file raises."""
 _PARQUET_BATCH = 256  # records at once: bounds the photographs in memory
 UNIT_ROWS = 50_000  # records of parquet per unit of work
 _USUAL = {
@@ -69,7 +71,7 @@ def plan(source: ImageTextSource, url: str) -> list[dict[str, Any]]:
             parquet = pq.ParquetFile(file)
             _parquet_columns(source, url, parquet.schema_arrow)
             groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-    except (pa.ArrowException, OSError):
+    except UNREADABLE:
         return [{}]  # the unit itself logs what is wrong with the file
     units: list[dict[str, Any]] = []
     first, rows = 0, 0
@@ -89,7 +91,7 @@ def has_images(source: ImageTextSource, url: str) -> bool | None:
     try:
         with storage.open_read(url) as file:
             return "image" in _parquet_columns(source, url, pq.ParquetFile(file).schema_arrow)
-    except (pa.ArrowException, OSError):
+    except UNREADABLE:
         return None
 
 
@@ -284,29 +286,36 @@ def _parquet(
 ) -> Iterator[dict[str, Any]]:
     try:
         file = pq.ParquetFile(storage.open_read(url))
-    except (pa.ArrowException, OSError) as error:
+        schema = file.schema_arrow
+        counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        if min(counts, default=0) < 0 or sum(counts) != file.metadata.num_rows:
+            raise ValueError(f"the footer says {file.metadata.num_rows} rows, its row groups {counts}")
+    except UNREADABLE as error:
         reading.error(path, "file", "corrupt", error)
         return
-    columns = _parquet_columns(source, url, file.schema_arrow)
-    first, last = unit.get("groups", [0, file.num_row_groups])
-    row = sum(file.metadata.row_group(group).num_rows for group in range(first))
+    columns = _parquet_columns(source, url, schema)
+    first, last = unit.get("groups", [0, len(counts)])
     for group in range(first, last):
-        rows_before = row
-        rows_there = file.metadata.row_group(group).num_rows
-        try:
-            for batch in file.iter_batches(_PARQUET_BATCH, row_groups=[group], columns=sorted(set(columns.values()))):
-                for values in _parquet_rows(batch, columns, path, row, reading):
-                    if values is not None:
-                        record = _parquet_record(source, columns, values, path, row, reading, blob, blob_ref)
-                        if record is not None:
-                            yield record
-                    row += 1
-            fault: object = "the row group holds fewer rows than the footer says"
-        except (pa.ArrowException, OSError) as error:
-            fault = error
-        if (lost := rows_before + rows_there - row) > 0:
-            reading.error(path, f"rows {row}-{row + lost - 1}", "corrupt", fault, rows=lost)
-        row = max(row, rows_before + rows_there)
+        row = sum(counts[:group])
+        end = row + counts[group]
+        batches = file.iter_batches(_PARQUET_BATCH, row_groups=[group], columns=sorted(set(columns.values())))
+        fault: object = "the row group holds fewer rows than the footer says"
+        while row < end:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                break
+            except UNREADABLE as error:
+                fault = error
+                break
+            for values in _parquet_rows(batch.slice(0, end - row), columns, path, row, reading):
+                if values is not None:
+                    record = _parquet_record(source, columns, values, path, row, reading, blob, blob_ref)
+                    if record is not None:
+                        yield record
+                row += 1
+        if row < end:
+            reading.error(path, f"rows {row}-{end - 1}", "corrupt", fault, rows=end - row)
 
 
 def _parquet_rows(
@@ -314,7 +323,7 @@ def _parquet_rows(
 ) -> Iterator[dict[str, Any] | None]:
     """The rows of a batch as Python values, None (and an error) for one that has none, such as a string that is not UTF-8."""
     whole: list[dict[str, Any]] = []
-    with contextlib.suppress(ValueError, OverflowError, pa.ArrowException):
+    with contextlib.suppress(*UNREADABLE):
         whole = batch.to_pylist(maps_as_pydicts="lossy")
     if whole:
         yield from whole
@@ -322,7 +331,7 @@ def _parquet_rows(
     for index in range(batch.num_rows):
         try:
             yield batch.slice(index, 1).to_pylist(maps_as_pydicts="lossy")[0]
-        except (ValueError, OverflowError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             reason = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_row"
             reading.error(path, f"row {row + index}", reason, error)
             yield None
