@@ -36,7 +36,27 @@ class AnnotateUnit(beam.DoFn):
         self._lid = LanguageIdentifier(self.spec["language_model"])
 
     def process(self, unit: dict[str, Any]) -> Iterator[bytes]:
-        """Works on one unit; see `pipelines.plan` for its fields."""
+        """Works on one unit, unless an interrupted run has finished it; see `Inputs.units` for its fields."""
+        url = storage.join(self.spec["folder"], f"records/{unit['index']:05d}.json")
+        record = self._finished(url) or self._work(unit)
+        storage.write_bytes(url, record)
+        note_progress(self.spec["progress"], 0, 1)
+        yield record
+
+    def _finished(self, url: str) -> bytes | None:
+        """The record of a unit whose parts are all there."""
+        if not storage.exists(url):
+            return None
+        record = storage.read_bytes(url)
+        try:
+            parts = [Part.model_validate(part) for part in orjson.loads(record)["parts"]]
+        except (ValueError, KeyError, TypeError):
+            return None
+        places = [(part, storage.join(self.spec["folder"], part.path)) for part in parts]
+        there = all(storage.exists(place) and storage.size(place) == part.bytes for part, place in places)
+        return record if there else None
+
+    def _work(self, unit: dict[str, Any]) -> bytes:
         spec, folder, number = self.spec, self.spec["folder"], unit["index"]
         name = spec["source_name"]
         log = storage.AtomicFile(storage.join(folder, f"errors-{number:05d}.jsonl"), keep_empty=False)
@@ -74,8 +94,7 @@ class AnnotateUnit(beam.DoFn):
             "parts": [part.model_dump() for part in written],
             "steps": [step.model_dump() for step in (read, *steps)],
         }
-        note_progress(spec["progress"], 0, 1)
-        yield orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
     def _annotated(
         self, unit: dict[str, Any], reading: Reading, steps: list[Step], extra: list[Part]
@@ -124,6 +143,7 @@ class AnnotateUnit(beam.DoFn):
 
 def run(spec: dict[str, Any]) -> None:
     """Runs the job; leaves records.json in the stage's folder."""
+    storage.make_folder(storage.join(spec["folder"], "records"))
     with pipeline(spec) as p:
         records = (
             p
