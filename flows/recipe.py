@@ -7,8 +7,11 @@ line and what would be right.
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import os
-from collections.abc import Hashable, Iterator, Mapping
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -31,8 +34,21 @@ MADE: tuple[Kind, ...] = ("image_alt", "sentences", "translations", "word_drop")
 """The kinds that a build can make so far."""
 
 
+_MAX_BYTES = 1 << 18
+_MAX_NODES = 20_000  # values of a recipe, those that aliases repeat counted each time
+_MAX_FAULTS = 20
+
+
 class RecipeError(Exception):
     """A recipe that cannot be used. The message has one line a fault."""
+
+
+class _PlacedError(ValueError):
+    """A fault that a validator of a whole model found in one of its keys."""
+
+    def __init__(self, place: tuple[str, ...], words: str) -> None:
+        super().__init__(words)
+        self.place = place
 
 
 class _Model(BaseModel):
@@ -81,7 +97,13 @@ class Render(_Model):
 
     @model_validator(mode="after")
     def _usable(self) -> Render:
-        self.spec()  # its ValueError says which value and why
+        try:
+            self.spec()
+        except (TypeError, ValueError) as error:
+            name, _, words = str(error).removeprefix("RenderSpec.").partition(" ")
+            if name in type(self).model_fields:
+                raise _PlacedError((name,), words) from error
+            raise _PlacedError((), str(error)) from error
         return self
 
 
@@ -165,20 +187,27 @@ class Recipe(_Model):
     def _fits_together(self) -> Recipe:
         wanted = self.pairs.wanted()
         if not wanted:
-            raise ValueError(f"pairs: make at least one of {', '.join(MADE)}")
+            raise _PlacedError(("pairs",), f"make at least one of {', '.join(MADE)}")
         needs = {"image_alt": "image_text", "sentences": "documents", "translations": "bitext"}
         types = {source.type for source in self.sources.values()}
         for kind, type_ in needs.items():
             if kind in wanted and type_ not in types:
-                raise ValueError(f"pairs.{kind} needs a source of type {type_}; there is none")
+                raise _PlacedError(("pairs", kind), f"needs a source of type {type_}; there is none")
             if type_ in types and kind not in wanted:
-                named = ", ".join(name for name, source in self.sources.items() if source.type == type_)
-                raise ValueError(f"sources.{named} would be read for nothing: add pairs.{kind}, or remove it")
+                named = next(name for name, source in self.sources.items() if source.type == type_)
+                raise _PlacedError(("sources", named), f"would be read for nothing: add pairs.{kind}, or remove it")
         if "word_drop" in wanted and "sentences" not in wanted:
-            raise ValueError("pairs.word_drop is made from sentences: add pairs.sentences")
-        for kind in self.mix:
-            if kind not in wanted:
-                raise ValueError(f"mix.{kind}: that kind is not made; pairs makes {', '.join(wanted)}")
+            raise _PlacedError(("pairs", "word_drop"), "is made from sentences: add pairs.sentences")
+        of_kinds: list[tuple[tuple[str, ...], Mapping[Kind, Any]]] = [
+            (("mix",), self.mix),
+            (("shards", "per_kind"), self.shards.per_kind),
+            (("gate", "min_samples"), self.gate.min_samples),
+            (("gate", "min_kept"), self.gate.min_kept),
+        ]
+        for place, kinds in of_kinds:
+            for kind in kinds:
+                if kind not in wanted:
+                    raise _PlacedError((*place, kind), f"that kind is not made; pairs makes {', '.join(wanted)}")
         return self
 
     def of_type(self, type_: str) -> dict[str, ImageTextSource | DocumentsSource | BitextSource]:
@@ -206,17 +235,61 @@ class Loaded:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that comes twice, which plain YAML would let the last one win."""
+    """Plain data alone: text, numbers, true and false, null, lists and mappings.
+
+    Refuses what plain YAML lets pass: a key that comes twice (the last one would win), a key that is not text, merge keys, numbers
+    that are none. Dates stay text.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        seen: dict[str, int] = {}
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise RecipeError(f"line {key_node.start_mark.line + 1}: {key!r} stands twice in one mapping")
-            if isinstance(key, Hashable):
-                seen.add(key)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise _refused("merge keys (<<) are not read: write the keys out", key_node)
+            key = key_node.value
+            if key_node.tag != "tag:yaml.org,2002:str":
+                what = f"{key!r}" if isinstance(key_node, yaml.ScalarNode) else "a list or mapping"
+                raise _refused(f"a key must be text, and YAML does not read {what} as text: quote it", key_node)
+            if key in seen:
+                raise _refused(f"{key!r} stands twice in one mapping, first on line {seen[key]}", key_node)
+            seen[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep)
+
+    def construct_plain_int(self, node: yaml.ScalarNode) -> int:
+        """A number of at most 30 digits: Python itself gives up at some thousand."""
+        try:
+            if len(node.value) <= 30:
+                return int(self.construct_yaml_int(node))
+        except ValueError:
+            pass
+        raise _refused(f"{_short(node.value)} is not a number that can be used", node)
+
+    def construct_plain_float(self, node: yaml.ScalarNode) -> float:
+        """A finite number."""
+        try:
+            value = float(self.construct_yaml_float(node))
+            if math.isfinite(value):
+                return value
+        except ValueError:
+            pass
+        raise _refused(f"{_short(node.value)} is not a number that can be used", node)
+
+
+def _refused(words: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(problem=words, problem_mark=node.start_mark)
+
+
+_PLAIN = ("null", "bool", "str", "seq", "map")
+_Loader.yaml_constructors = {
+    **{f"tag:yaml.org,2002:{name}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{name}"] for name in _PLAIN},
+    "tag:yaml.org,2002:int": _Loader.construct_plain_int,
+    "tag:yaml.org,2002:float": _Loader.construct_plain_float,
+    None: yaml.SafeLoader.yaml_constructors[None],
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def load(path: str | Path) -> Loaded:
@@ -227,9 +300,17 @@ def load(path: str | Path) -> Loaded:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {file}: cannot be read: {error}") from error
+        with file.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise RecipeError(f"recipe {file}: cannot be read: {error.strerror or error}") from error
+    if len(data) > _MAX_BYTES:
+        raise RecipeError(f"recipe {file}: has more than {_MAX_BYTES:,} bytes: not a recipe")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RecipeError(f"{file}, line {line}: not UTF-8: {error.reason}") from error
     return Loaded(parse(text, name=str(file)), str(file.resolve().parent))
 
 
@@ -239,69 +320,149 @@ def parse(text: str, *, name: str = "recipe") -> Recipe:
     Raises:
         RecipeError: One line a fault: the key, the value, the line, and what would be right.
     """
+    node, value = _read_yaml(text, name)
+    if not isinstance(value, dict):
+        what = "the file is empty" if value is None else f"the file holds {_short(value)}"
+        raise RecipeError(f"{name}, line 1: {what}; a mapping is wanted with the keys {', '.join(Recipe.model_fields)}")
+    try:
+        # As JSON: strict about types ("5" and true are no numbers), yet a list may stand for a tuple.
+        return Recipe.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        lines = _faults(error, node)
+        if len(lines) > _MAX_FAULTS:
+            lines = [*lines[:_MAX_FAULTS], (lines[_MAX_FAULTS][0], f"and {len(lines) - _MAX_FAULTS} faults more")]
+        raise RecipeError("\n".join(f"{name}, line {line}: {words}" for line, words in lines)) from error
+
+
+def _read_yaml(text: str, name: str) -> tuple[yaml.Node | None, Any]:
+    """The tree, for line numbers, and the value."""
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            value = loader.construct_document(node) if node is not None else None
+            if node is None:
+                return None, None
+            _measure(node)
+            return node, loader.construct_document(node)
         finally:
             loader.dispose()
+    except yaml.constructor.ConstructorError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        words = str(error.problem)
+        if words.startswith("could not determine a constructor"):
+            words = f"{words.rpartition(' ')[2]}: tags other than YAML's plain types are not read"
+        raise RecipeError(f"{name}, line {line}: {words}") from error
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise RecipeError(f"{name}, line {line}: not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"{name}: not YAML: {error}") from error
-    except RecipeError as error:
-        raise RecipeError(f"{name}, {error}") from error
-    if not isinstance(value, dict):
-        raise RecipeError(f"{name}: a mapping is wanted with the keys {', '.join(Recipe.model_fields)}")
-    try:
-        return Recipe.model_validate(value)
-    except ValidationError as error:
-        lines = sorted({_fault(fault, node) for fault in error.errors(include_url=False)})
-        raise RecipeError("\n".join(f"{name}, line {line}: {words}" for line, words in lines)) from error
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        within = (
+            f" ({error.context}, line {error.context_mark.line + 1})" if error.context and error.context_mark else ""
+        )
+        raise RecipeError(f"{name}, line {line}: not YAML: {error.problem or error.context}{within}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RecipeError(f"{name}, line {line}: not YAML: the character {error.character!r} is not allowed") from error
+    except RecursionError as error:
+        raise RecipeError(f"{name}: nested too deeply") from error
 
 
-def _fault(fault: Any, root: yaml.Node | None) -> tuple[int, str]:
-    """Line and words of one of pydantic's faults."""
-    steps, line = _walk(fault["loc"], root)
-    key = ".".join(steps) or "the recipe"
-    value = fault.get("input")
-    if fault["type"] == "extra_forbidden":
-        known = _siblings(fault["loc"])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.6)
-        hint = f"; did you mean {near[0]}?" if near else (f"; known keys: {', '.join(known)}" if known else "")
-        return line, f"{key}: unknown key{hint}"
-    if fault["type"] == "missing":
-        return line, f"{key}: is missing"
+def _measure(root: yaml.Node) -> None:
+    """Refuses a value that holds itself, and aliases that repeat so much that the whole would be enormous."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, above: frozenset[int]) -> int:
+        if id(node) in above:
+            raise _refused("a value that holds itself", node)
+        if id(node) not in sizes:
+            children: list[yaml.Node] = []
+            if isinstance(node, yaml.MappingNode):
+                children = [child for pair in node.value for child in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                children = node.value
+            sizes[id(node)] = 1 + sum(size(child, above | {id(node)}) for child in children)
+            if sizes[id(node)] > _MAX_NODES:
+                raise _refused(f"more than {_MAX_NODES:,} values: not a recipe", node)
+        return sizes[id(node)]
+
+    size(root, frozenset())
+
+
+def _faults(error: ValidationError, root: yaml.Node | None) -> list[tuple[int, str]]:
+    """Line and words of each fault, sorted. Of a value that may be of several types, the faults are one."""
+    found = [(*_walk(fault, root), fault) for fault in error.errors(include_url=False)]
+    deeper = {tuple(steps[:count]) for steps, _, _ in found for count in range(len(steps))}
+    merged: dict[tuple[int, str], list[str]] = {}
+    for steps, line, fault in found:
+        # `path: [a, 1]` is no text (of no interest) and holds, as a list, a number (what is wrong with it).
+        if fault["type"] == "string_type" and tuple(steps) in deeper:
+            continue
+        head, words = _said(fault, steps)
+        known = merged.setdefault((line, head), [])
+        if words not in known:
+            known.append(words)
+    return sorted((line, f"{head}: {', or: '.join(words)}") for (line, head), words in merged.items())
+
+
+def _said(fault: Any, steps: list[str]) -> tuple[str, str]:
+    """Key (with its value) and words of one of pydantic's faults."""
+    key = ".".join(step if step.isprintable() else ascii(step) for step in steps) or "the recipe"
+    value, kind, context = fault.get("input"), fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = sorted({name for model in _models_at(fault["loc"][:-1]) for name in model.model_fields})
+        return key, f"unknown key{_near(steps[-1], known) or ('; known keys: ' + ', '.join(known) if known else '')}"
+    if kind == "missing":
+        fields = [model.model_fields.get(steps[-1]) for model in _models_at(fault["loc"][:-1])]
+        wanted = next((field.description for field in fields if field is not None and field.description), None)
+        return key, "is missing" + (f" ({wanted})" if wanted else "")
+    if kind == "union_tag_not_found":
+        return key, f"is missing; it is one of {', '.join(_SOURCE_TYPES)}"
+    if kind == "union_tag_invalid":
+        words = f"a source is of type {', '.join(_SOURCE_TYPES)}{_near(str(context['tag']), _SOURCE_TYPES)}"
+        return f"{key} = {_short(context['tag'])}", words
     words = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "value_error" and not isinstance(value, str | int | float | bool | None):
-        return line, f"{key}: {words}" if steps else words
-    shown = repr(value)
-    return line, f"{key} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {words}"
+    if isinstance(context.get("error"), _PlacedError):
+        for step in context["error"].place:
+            value = value.get(step) if isinstance(value, dict) else None
+        return key if value is None or isinstance(value, dict | list) else f"{key} = {_short(value)}", words
+    if kind == "literal_error" and isinstance(value, str):
+        words += _near(value, re.findall(r"'([^']*)'", str(context.get("expected"))))
+    if kind == "string_type" and isinstance(value, bool):
+        words += " (YAML reads yes, no, on and off as true and false: quote them)"
+    return f"{key} = {_short(value)}", words
 
 
-def _walk(loc: tuple[Any, ...], root: yaml.Node | None) -> tuple[list[str], int]:
-    """Follows a fault's place through the YAML tree; leaves out the names that pydantic adds for unions."""
-    node, steps, line = root, list[str](), root.start_mark.line + 1 if root is not None else 1
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _short(value: Any) -> str:
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | None) else repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def _walk(fault: Any, root: yaml.Node | None) -> tuple[list[str], int]:
+    """Follows a fault's place through the YAML tree, to its keys and its line, without the names that pydantic adds for unions."""
+    node, steps = root, list[str]()
+    line = root.start_mark.line + 1 if root is not None else 1
+    loc = list(fault["loc"])
+    if isinstance(error := fault.get("ctx", {}).get("error"), _PlacedError):
+        loc += error.place
+    if fault["type"].startswith("union_tag"):
+        loc.append("type")
     for index, step in enumerate(loc):
         if isinstance(node, yaml.MappingNode):
-            entry = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(step)), None)
-            if entry is None:
-                if index == len(loc) - 1 and not _is_union_tag(step):
-                    steps.append(str(step))
-                continue
-            line, node = entry[0].start_mark.line + 1, entry[1]
-            steps.append(str(step))
+            entry = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+            if entry is not None:
+                line, node = entry[0].start_mark.line + 1, entry[1]
+                steps.append(str(step))
+            elif index == len(loc) - 1 and fault["type"] in ("missing", "union_tag_not_found"):
+                steps.append(str(step))
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line + 1
             steps.append(str(step))
     return steps, line
-
-
-def _is_union_tag(step: Any) -> bool:
-    return step in ("image_text", "documents", "bitext") or str(step).startswith(("list[", "dict[", "function-"))
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -311,24 +472,24 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _siblings(loc: tuple[Any, ...]) -> list[str]:
-    """The keys that are known where an unknown one stood."""
+def _models_at(loc: Sequence[Any]) -> list[type[BaseModel]]:
+    """The models of which one stands at a fault's place."""
     models: list[type[BaseModel]] = [Recipe]
-    for step in loc[:-1]:
-        tagged = [model for model in models if str(step) in _tags(model)]
-        if tagged:
+    for step in loc:
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models(field.annotation)]
+        elif tagged := [model for model in models if str(step) in _tags(model)]:
             models = tagged
-            continue
-        found = [
-            m for model in models if step in model.model_fields for m in _models(model.model_fields[step].annotation)
-        ]
-        models = found or models
-    return sorted({name for model in models for name in model.model_fields})
+    return models
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     field = model.model_fields.get("type")
     return get_args(field.annotation) if field is not None else ()
+
+
+_SOURCE_TYPES = [tag for model in _models(Source) for tag in _tags(model)]
 
 
 def schema() -> Mapping[str, Any]:

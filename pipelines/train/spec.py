@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+FIELDS = ("dataset", "manifest_sha256", "mix", "out", "python")
+"""What a command's words may name in braces."""
 
 
 class Resources(BaseModel):
@@ -15,14 +19,14 @@ class Resources(BaseModel):
 
     cpus: int = Field(default=1, ge=1)
     gpus: int = Field(default=0, ge=0)
-    memory_gib: float | None = Field(default=None, gt=0)
+    memory_gib: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class TrainerSpec(BaseModel):
     """A training command.
 
     Words of `argv` may hold `{dataset}` (the version's folder), `{out}` (where results go), `{manifest_sha256}`, `{mix}`
-    (`kind=weight,…`) and `{python}` (this interpreter); any other brace is an error. No shell reads them.
+    (`kind=weight,…`) and `{python}` (this interpreter); any other name in braces is an error. No shell reads them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,8 +36,14 @@ class TrainerSpec(BaseModel):
     env: dict[str, str] = Field(default_factory=dict, description="added to the environment")
     resources: Resources = Resources()
     timeout_seconds: float | None = Field(
-        default=None, gt=0, description="longer than that is a failure; null: no bound"
+        default=None, gt=0, allow_inf_nan=False, description="longer than that is a failure; null: no bound"
     )
+
+    @field_validator("argv")
+    @classmethod
+    def _can_be_filled(cls, value: list[str]) -> list[str]:
+        fill(value, dict.fromkeys(FIELDS, ""))
+        return value
 
 
 class State(StrEnum):
@@ -67,12 +77,11 @@ def fill(words: list[str], fields: dict[str, Any]) -> list[str]:
     Raises:
         ValueError: A word names a field that there is not.
     """
-    filled = []
-    for word in words:
-        for name, value in fields.items():
-            word = word.replace("{" + name + "}", str(value))
-        if "{" in word and word.partition("{")[2].partition("}")[0].isidentifier() and "}" in word:
-            unknown = word.partition("{")[2].partition("}")[0]
-            raise ValueError(f"trainer argv: no field {{{unknown}}}; there are {', '.join(sorted(fields))}")
-        filled.append(word)
-    return filled
+
+    def put(match: re.Match[str]) -> str:
+        if match[1] not in fields:
+            raise ValueError(f"trainer argv: no field {match[0]}; there are {', '.join(sorted(fields))}")
+        return str(fields[match[1]])
+
+    # In one pass: a value that itself holds braces, such as a folder's name, is not read again.
+    return [re.sub(r"\{([^\W\d]\w*)\}", put, word) for word in words]
