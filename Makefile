@@ -51,7 +51,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: requirements/core.lock pyproject.toml | $(VENV)/bin/python
-	@echo "installing (about 700 MB on disk, a minute or two) …"
+	@echo "installing (1.2 GB on disk, a minute or two) …"
 	$(INSTALL) -r requirements/core.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
