@@ -32,8 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--manifest-sha256", metavar="HEX", help="refuse a version whose manifest has another hash")
     add("--mix", type=_mix, default={}, metavar="KIND=W,...", help="weights of the kinds (default: the version's)")
     add("--model", default="tiny", help="tiny, S/16 or B/16 (default: %(default)s)")
-    add("--steps", type=int, default=300, help="default: %(default)s")
-    add("--batch-size", type=int, default=64, help="default: %(default)s")
+    add("--steps", type=int, default=600, help="default: %(default)s")
+    add("--batch-size", type=int, default=32, help="default: %(default)s")
     add("--lr", type=float, default=1e-3, help="peak learning rate (default: %(default)s)")
     add("--standardise", type=float, default=0.9, metavar="SHARE",
         help="share of the steps with embeddings standardised over the batch; 0: as in CLIPPO (default: %(default)s)")  # fmt: skip

@@ -77,4 +77,4 @@ def recalls(queries: Tensor, targets: Tensor, at: tuple[int, ...] = (1, 5)) -> d
     scores = queries.float() @ targets.float().T
     own = scores.diagonal()[:, None]
     rank = (scores >= own).sum(1) - 1
-    return {f"recall_at_{k}": float((rank < k).float().mean()) for k in at}
+    return {f"recall_at_{k}": round((rank < k).float().mean().item(), 6) for k in at}

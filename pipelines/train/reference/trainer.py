@@ -75,8 +75,8 @@ class TrainConfig:
     manifest_sha256: str | None = None
     mix: Mapping[str, float] = field(default_factory=dict)
     model: str = "tiny"
-    steps: int = 300
-    batch_size: int = 64
+    steps: int = 600
+    batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warm_up: float = 0.1
