@@ -7,6 +7,8 @@ import struct
 import warnings
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 MAX_PIXELS: Final = 100_000_000
@@ -21,6 +23,7 @@ class ImageFacts(NamedTuple):
     width: int  # px
     height: int  # px
     frames: int  # 1 for a still picture
+    phash: int | None = None  # 64-bit perceptual hash, None for a picture without structure
 
 
 class ImageError(Exception):
@@ -164,13 +167,55 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, max_frames: int = 1) -> 
         raise ImageError("too_many_pixels", f"{width} x {height} pixels, at most {max_pixels}")
     if frames > max_frames:
         raise ImageError("animated", f"{frames} frames, at most {max_frames}")
-    _decode(data, kind, width, height)
-    return ImageFacts(kind, width, height, frames)
+    return ImageFacts(kind, width, height, frames, _decode(data, kind, width, height))
 
 
-def _decode(data: bytes, kind: str, width: int, height: int) -> None:
+_SIDE: Final = 32  # px, of the grey picture that the perceptual hash is taken from
+_LOW: Final = 8  # frequencies a side that make it: 8 x 8 = 64 bits
+_FLAT: Final = 1 << 33  # a median coefficient below is under an eighth of a grey level: noise would decide the bits
+
+
+def _cosines() -> npt.NDArray[np.int64]:
+    k, x = np.arange(_LOW)[:, None], np.arange(_SIDE)[None, :]
+    return np.rint(np.cos(np.pi * k * (2 * x + 1) / (2 * _SIDE)) * (1 << 14)).astype(np.int64)
+
+
+_COSINES: Final = _cosines()
+
+
+def perceptual_hash(image: Image.Image) -> int | None:
+    """pHash: which of the 64 lowest frequencies of the cosine transform are above their median.
+
+    In integers throughout, so that every machine gives the same bits. Transparent parts count as white.
+
+    Args:
+        image: A picture of any size and mode; small ones are cheap.
+
+    Returns:
+        64 bits, the row-major first frequency highest; None for a picture without structure, which would be like every
+        other such one.
+    """
+    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa"):
+        small = image.convert("RGBA").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+        ground = Image.new("RGBA", small.size, "white")
+        ground.alpha_composite(small)
+        grey = ground.convert("L")
+    elif image.mode.startswith("I;16"):
+        grey = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    else:
+        grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    pixels = np.asarray(grey, np.int64)
+    low = (_COSINES @ pixels @ _COSINES.T).reshape(-1)
+    low[0] = 0  # the mean brightness tells nothing
+    middle = np.sort(low[1:])[31]
+    if np.sort(np.abs(low[1:]))[31] < _FLAT:
+        return None
+    return int.from_bytes(np.packbits(low > middle).tobytes(), "big")
+
+
+def _decode(data: bytes, kind: str, width: int, height: int) -> int | None:
     """Decodes every byte of entropy-coded data; a JPEG at an eighth of its size, where the cosine transform is
-    cheap."""
+    cheap. Gives the perceptual hash of what it saw."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -180,9 +225,11 @@ def _decode(data: bytes, kind: str, width: int, height: int) -> None:
                 if kind == "jpg":
                     image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
                 image.load()
+                found = perceptual_hash(image)
             if kind == "png":
                 with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                     image.verify()
+            return found
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever they like on hostile bytes

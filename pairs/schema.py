@@ -24,6 +24,7 @@ IMAGE_REF: Final[pa.DataType] = pa.struct(
         pa.field("width", pa.int32()),  # px, from the header
         pa.field("height", pa.int32()),  # px, from the header
         pa.field("sha256", pa.string()),  # hex digest of the bytes
+        pa.field("phash", pa.uint64()),  # perceptual hash, null for a picture without structure
     ]
 )
 """Where a photograph's own bytes lie, and what its header says."""

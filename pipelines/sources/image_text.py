@@ -216,6 +216,7 @@ def _image(source: ImageTextSource, data: bytes | None, length: int, part: str, 
         "width": facts.width,
         "height": facts.height,
         "sha256": hashlib.sha256(data).hexdigest(),
+        "phash": facts.phash,
     }
 
 

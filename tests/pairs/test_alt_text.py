@@ -16,7 +16,8 @@ from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
 from pairs.schema import IMAGE_REF, PAIR_SCHEMA
 
-IMAGE = {"part": "blobs", "offset": 0, "length": 9, "format": "jpg", "width": 640, "height": 480, "sha256": "ab" * 32}
+IMAGE = {"part": "blobs", "offset": 0, "length": 9, "format": "jpg", "width": 640, "height": 480, "sha256": "ab" * 32,
+         "phash": 77}  # fmt: skip
 
 
 def batch(
