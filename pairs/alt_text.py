@@ -7,14 +7,27 @@ nothing again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pairs import arrow, boilerplate, characters, flags, keys, language, normalise, reasons
+from pairs import (
+    arrow,
+    boilerplate,
+    characters,
+    flags,
+    keys,
+    language,
+    normalise,
+    presets,
+    reasons,
+    tokens,
+)
+from pairs.decontaminate import DecontaminateOptions, EvaluationSets
 
 MAX_CHARS: Final = 10_000
 """Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in
@@ -27,6 +40,9 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("script", pa.string()),  # ISO 15924 of most letters, null without letters
     ("n_chars", pa.int64()),  # characters of the normalised text; of the raw one where that is longer than MAX_CHARS
     ("n_words", pa.int64()),  # see characters.measure
+    ("n_whitespace_words", pa.int64()),  # as str.split counts them
+    ("n_unigrams", pa.int64()),  # see tokens
+    ("n_digits", pa.int64()),
     ("letter_share", pa.float32()),  # letters and marks / characters that are no spaces
     ("digit_share", pa.float32()),
     ("punct_share", pa.float32()),  # punctuation and symbols
@@ -41,6 +57,7 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("is_markup", pa.bool_()),
     ("is_template", pa.bool_()),
     ("is_file_name", pa.bool_()),
+    ("is_camera_title", pa.bool_()),
     ("is_slug", pa.bool_()),
     ("is_boilerplate", pa.bool_()),
     ("is_mojibake", pa.bool_()),
@@ -65,10 +82,22 @@ Rule = Literal[
     "many_digits", "few_letters", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
     "image_format",
     "image_too_small", "image_aspect",
+    "few_pixels", "few_bytes", "camera_title", "rare_words",
+    "text_on_many_images", "text_too_frequent", "image_with_many_texts",
+    "contaminated_image", "contaminated_text",
 ]  # fmt: skip
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 """All rules, in the default order: what the text is comes before how much of it there is, so that a reason names the
 cause."""
+
+_WORDS_OF: Final = {"words": "n_words", "whitespace": "n_whitespace_words", "unigrams": "n_unigrams"}
+
+_COUNTED: Final[Mapping[Rule, tuple[str, str]]] = {
+    "text_on_many_images": ("images_per_text", "max_images_per_text"),
+    "text_too_frequent": ("rows_per_text", "max_rows_per_text"),
+    "image_with_many_texts": ("texts_per_image", "max_texts_per_image"),
+}
+"""Rule -> the count over all rows that it needs, and its option."""
 
 
 class AltTextOptions(BaseModel):
@@ -80,6 +109,11 @@ class AltTextOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    preset: str | None = Field(
+        None,
+        description="start from published rules: align, cc12m, coyo, datacomp_basic, lit_yfcc, webli, or a YAML file "
+        "(in a recipe: its path, from the recipe's folder); what is named beside it differs from the preset",
+    )
     max_chars: int | None = Field(
         1000,
         ge=1,
@@ -96,11 +130,22 @@ class AltTextOptions(BaseModel):
         1, ge=1, le=1000, description="too_short: fewest words; CC12M and ALIGN ask 3, DataComp-basic 3"
     )
     max_words: int | None = Field(256, ge=1, description="too_long: most words (CC12M, COYO: 256)")
+    min_chars: int | None = Field(
+        None, ge=1, le=1000, description="too_short: fewest characters, each counting once (COYO, DataComp: 6)"
+    )
+    word_counter: Literal["words", "whitespace", "unigrams"] = Field(
+        "words",
+        description="what min_words and max_words count. words: ours, for all languages; whitespace: as str.split does "
+        "(COYO, DataComp); unigrams: runs of letters and digits (ALIGN, CC12M), each letter of scripts without spaces",
+    )
     min_letter_share: float | None = Field(
         0.5, ge=0, le=1, description="few_letters: least letters and marks / characters that are no spaces"
     )
     max_digit_share: float | None = Field(
         0.5, ge=0, le=1, description="many_digits: most digits / characters that are no spaces (LiT, appendix E: half)"
+    )
+    digits_of: Literal["visible", "all"] = Field(
+        "visible", description="many_digits: the share is of characters that are no spaces, or of all (LiT)"
     )
     max_repetition: float | None = Field(
         0.5,
@@ -125,6 +170,11 @@ class AltTextOptions(BaseModel):
     email: bool = Field(True, description="email: drop texts with an e-mail address")
     template: bool = Field(True, description="template: drop texts with an unfilled place holder")
     file_name: bool = Field(True, description="file_name: drop names of files and stock codes (LiT, appendix E)")
+    camera_title: bool = Field(
+        False,
+        description="camera_title: drop what starts with DSC, IMG or Picture, or is only the word image (LiT, appendix "
+        "E); file_name is the finer rule",
+    )
     slug: bool = Field(True, description="slug: drop words joined by hyphens or underscores")
     boilerplate: bool = Field(True, description="boilerplate: drop names of page elements, buttons and networks")
     max_hashtags: int | None = Field(4, ge=0, description="keywords: most hashtags")
@@ -160,10 +210,69 @@ class AltTextOptions(BaseModel):
     image_max_aspect: float | None = Field(
         4.0, ge=1, description="image_aspect: longer side / shorter side at most; ALIGN and COYO: 3"
     )
+    image_aspect_below: bool = Field(
+        False, description="image_aspect: drop the bound itself too (ALIGN keeps what is smaller than 3)"
+    )
+    image_min_pixels: int | None = Field(None, ge=1, description="few_pixels: least of width x height")
+    image_min_bytes: int | None = Field(None, ge=1, description="few_bytes: least bytes of the file (COYO: 5 KB)")
+    max_images_per_text: int | None = Field(
+        None, ge=1, description="text_on_many_images: most different pictures of one text, over all rows (ALIGN: 10)"
+    )
+    max_rows_per_text: int | None = Field(
+        None, ge=1, description="text_too_frequent: most rows of one text, over all rows (COYO: 10)"
+    )
+    max_texts_per_image: int | None = Field(
+        None,
+        ge=1,
+        description="image_with_many_texts: most different texts of one picture, over all rows (ALIGN: 1000)",
+    )
+    frequent_words: str | None = Field(
+        None,
+        description="rare_words: a file of words, one a line (what follows a space or tab is not read; .gz or plain); "
+        "null: the rule is off",
+    )
+    max_rare_words: int = Field(0, ge=0, description="rare_words: most unigrams that are not in the list (ALIGN: none)")
+    decontaminate: DecontaminateOptions | None = Field(
+        None, description="contaminated_image, contaminated_text: drop what is in these evaluation sets"
+    )
+    language_exact: bool = Field(
+        False,
+        description="language: languages that identification confuses are not taken for each other (DataComp)",
+    )
     order: tuple[Rule, ...] = Field(
         RULES,
         description="the rules in the order in which a dropped row's reason is looked for; a rule left out is off",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_preset(cls, given: Any) -> Any:
+        """The preset's options below those that are given; lists as tuples, as strict reading of Python values wants."""
+        if not isinstance(given, dict):
+            return given
+        values, name = dict(given), given.get("preset")
+        if isinstance(name, str):
+            values = {**presets.load(name), **values}
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts over all rows that the rules need (see `counting.COUNTS`), with the bound above which one counts."""
+        wanted = {name: getattr(self, option) for rule, (name, option) in _COUNTED.items() if rule in self.order}
+        return {name: bound for name, bound in wanted.items() if bound is not None}
+
+
+@dataclass(frozen=True)
+class References:
+    """What rules compare with that is no number: built once from the files that the options name.
+
+    Attributes:
+        frequent_words: `tokens.vocabulary` of the list.
+        evaluation: The evaluation sets.
+    """
+
+    frequent_words: tokens.UInt64 | None = None
+    evaluation: EvaluationSets | None = None
 
 
 def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.RecordBatch:
@@ -189,6 +298,10 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "script": characters.script_codes(measured.script),
         "n_chars": pa.array(np.where(length > MAX_CHARS, length, measured.chars)),
         "n_words": pa.array(measured.words),
+        # Normalised text has single spaces alone, and none at the ends.
+        "n_whitespace_words": pc.add(pc.count_substring(text, " "), pc.greater(measured.chars, 0).cast(pa.int32())),
+        "n_unigrams": pa.array(tokens.tokens(text).count),
+        "n_digits": pa.array(measured.digits),
         "letter_share": pa.array(measured.share(measured.letters)),
         "digit_share": pa.array(measured.share(measured.digits)),
         "punct_share": pa.array(measured.share(measured.puncts)),
@@ -203,6 +316,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "is_markup": flags.markup(text),
         "is_template": flags.template(text),
         "is_file_name": flags.file_name(text),
+        "is_camera_title": flags.camera_title(text),
         "is_slug": flags.slug(text),
         "is_boilerplate": boilerplate.boilerplate(text),
         "is_mojibake": flags.mojibake(text),
@@ -212,12 +326,17 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
     return pa.RecordBatch.from_pydict({**kept, **{name: columns[name].cast(kind) for name, kind in SCORES}})
 
 
-def _above(column: pa.Array, bound: float | int | None) -> pa.BooleanArray:
-    return pc.greater(column, bound).fill_null(False)
+def _bound(column: pa.Array, bound: float | int) -> pa.Scalar | float | int:
+    """The bound as precise as the column: a share of 1 in 5, kept in 32 bits, is no more than 0.2."""
+    return pa.scalar(bound, column.type) if pa.types.is_floating(column.type) else bound
 
 
-def _below(column: pa.Array, bound: float | int | None) -> pa.BooleanArray:
-    return pc.less(column, bound).fill_null(False)
+def _above(column: pa.Array, bound: float | int) -> pa.BooleanArray:
+    return pc.greater(column, _bound(column, bound)).fill_null(False)
+
+
+def _below(column: pa.Array, bound: float | int) -> pa.BooleanArray:
+    return pc.less(column, _bound(column, bound)).fill_null(False)
 
 
 def _image(batch: pa.RecordBatch, name: str) -> pa.Array | None:
@@ -227,40 +346,84 @@ def _image(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return pc.struct_field(batch.column("image"), name)
 
 
-def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
+def fails(
+    batch: pa.RecordBatch, options: AltTextOptions, references: References | None = None
+) -> dict[str, pa.BooleanArray]:
     """Which rows fail which rule.
 
     Args:
-        batch: n rows as `annotate` returns them.
+        batch: n rows as `annotate` returns them, with the columns of `counting` that `options.counts` names.
         options: The thresholds.
+        references: What the options name files of.
 
     Returns:
         Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules
         pass rows without an image.
+
+    Raises:
+        ValueError: A count or a reference that a rule needs is not there.
     """
+    found = {**_text_fails(batch, options), **_image_fails(batch, options)}
+    for rule, (name, option) in _COUNTED.items():
+        if rule in options.order and (bound := getattr(options, option)) is not None:
+            if name not in batch.schema.names:
+                raise ValueError(f"rule {rule} needs the count {name!r} over all rows: see counting.with_counts")
+            found[rule] = _above(batch.column(name), bound)
+    found |= _reference_fails(batch, options, references or References())
+    return {rule: found[rule] for rule in options.order if rule in found}
+
+
+def _reference_fails(
+    batch: pa.RecordBatch, options: AltTextOptions, references: References
+) -> dict[str, pa.BooleanArray]:
+    found: dict[str, pa.BooleanArray] = {}
+    if options.frequent_words is not None and "rare_words" in options.order:
+        if references.frequent_words is None:
+            raise ValueError("rule rare_words needs its list of words")
+        rare = tokens.rare(batch.column("text"), references.frequent_words)
+        found["rare_words"] = pa.array(rare > options.max_rare_words)
+    if options.decontaminate is not None:
+        if references.evaluation is None:
+            raise ValueError("decontaminating needs its evaluation sets")
+        found["contaminated_text"] = pa.array(references.evaluation.holds_text(batch.column("text")))
+        sha256, phash = _image(batch, "sha256"), _image(batch, "phash")
+        if sha256 is not None and phash is not None:
+            found["contaminated_image"] = pa.array(references.evaluation.holds_image(sha256, phash))
+    return found
+
+
+def _text_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
     column = batch.column
+    words = _WORDS_OF[options.word_counter]
     found: dict[str, pa.BooleanArray] = {"empty": pc.equal(column("n_chars"), 0)}
     too_long = [
         _above(column(name), bound)
-        for name, bound in (("n_chars", options.max_chars), ("n_words", options.max_words))
+        for name, bound in (("n_chars", options.max_chars), (words, options.max_words))
         if bound
     ]
     too_long.append(_above(column("n_chars"), MAX_CHARS))  # such a text was cut: it is not what its page says
     found["too_long"] = _any(too_long)
     too_short = [
         _below(column(name), bound)
-        for name, bound in (("weight", options.min_weight), ("n_words", options.min_words))
+        for name, bound in (
+            ("weight", options.min_weight),
+            ("n_chars", options.min_chars),
+            (words, options.min_words),
+        )
         if bound
     ]
     if too_short:
         found["too_short"] = _any(too_short)
-    for rule in ("mojibake", "markup", "url", "email", "template", "file_name", "slug", "boilerplate"):
+    for rule in ("mojibake", "markup", "url", "email", "template", "file_name", "camera_title", "slug", "boilerplate"):
         if getattr(options, rule):
             found[rule] = column(f"is_{rule}")
     if options.min_letter_share is not None:
         found["few_letters"] = _below(column("letter_share"), options.min_letter_share)
     if options.max_digit_share is not None:
-        found["many_digits"] = _above(column("digit_share"), options.max_digit_share)
+        share = column("digit_share")
+        if options.digits_of == "all":
+            share = pc.divide(column("n_digits").cast(pa.float64()), pc.max_element_wise(column("n_chars"), 1))
+        found["many_digits"] = _above(share, options.max_digit_share)
     if options.max_repetition is not None:
         long_enough = pc.greater_equal(column("n_words"), options.repetition_min_words)
         found["repetition"] = pc.and_(long_enough, _above(column("repetition"), options.max_repetition))
@@ -281,6 +444,11 @@ def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.Boolea
         found["mixed_script"] = _above(column("script_switches"), options.max_script_switches)
     if options.languages is not None:
         found["language"] = _wrong_language(batch, options, options.languages)
+    return found
+
+
+def _image_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
+    found: dict[str, pa.BooleanArray] = {}
     formats, width, height = _image(batch, "format"), _image(batch, "width"), _image(batch, "height")
     if formats is not None and width is not None and height is not None:
         sides = pc.min_element_wise(width, height), pc.max_element_wise(width, height)
@@ -291,8 +459,14 @@ def fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.Boolea
             found["image_too_small"] = _below(sides[0], options.image_min_side)
         if options.image_max_aspect is not None:
             ratio = pc.divide(sides[1].cast(pa.float64()), pc.max_element_wise(sides[0], 1).cast(pa.float64()))
-            found["image_aspect"] = pc.and_(pc.is_valid(width), _above(ratio, options.image_max_aspect))
-    return {rule: found[rule] for rule in options.order if rule in found}
+            over = pc.greater_equal if options.image_aspect_below else pc.greater
+            found["image_aspect"] = pc.and_(pc.is_valid(width), over(ratio, options.image_max_aspect).fill_null(False))
+        if options.image_min_pixels is not None:
+            pixels = pc.multiply(width.cast(pa.int64()), height.cast(pa.int64()))
+            found["few_pixels"] = _below(pixels, options.image_min_pixels)
+        if options.image_min_bytes is not None:
+            found["few_bytes"] = _below(_image(batch, "length"), options.image_min_bytes)
+    return found
 
 
 def _any(masks: list[pa.BooleanArray]) -> pa.BooleanArray:
@@ -307,18 +481,20 @@ def _wrong_language(batch: pa.RecordBatch, options: AltTextOptions, allowed: tup
     decides first."""
     lang = batch.column("lang")
     listed = pa.array([False] * batch.num_rows)
+    confused = () if options.language_exact else language.CONFUSABLE
     for code in allowed:
-        listed = pc.or_(listed, language.same_language(lang, arrow.constant(code, batch.num_rows)).fill_null(False))
+        same = language.same_language(lang, arrow.constant(code, batch.num_rows), confused)
+        listed = pc.or_(listed, same.fill_null(False))
     sure = pc.and_(
         pc.greater_equal(batch.column("lang_prob"), options.language_min_prob),
         pc.greater_equal(batch.column("weight"), options.language_min_weight),
     )
-    return pc.and_(sure, pc.invert(listed))
+    return pc.and_(pc.and_(sure, pc.is_valid(lang)), pc.invert(listed))
 
 
-def select(batch: pa.RecordBatch, options: AltTextOptions) -> pa.StringArray:
+def select(batch: pa.RecordBatch, options: AltTextOptions, references: References | None = None) -> pa.StringArray:
     """The first rule that each row of an annotated batch fails; null = kept."""
-    return reasons.first_failure(fails(batch, options), batch.num_rows)
+    return reasons.first_failure(fails(batch, options, references), batch.num_rows)
 
 
 RIGHT_LANG_MIN_PROB: Final = 0.8

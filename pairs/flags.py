@@ -46,6 +46,8 @@ FILE_NAME: Final = (
 )
 CODE: Final = r"^[A-Za-z]{0,6}[-_./#]?[0-9][0-9A-Z._/#-]{2,}$|^[A-Z0-9]+[-_./]?[A-Z]*[0-9]{3,}[A-Z0-9._/-]*$"
 """A stock code: one token of capitals and digits."""
+CAMERA_TITLE: Final = r"^(?:DSC|IMG|Picture)|^(?i:image)$"
+"""Titles that LiT leaves out (appendix E), as printed there."""
 SLUG: Final = (
     r"^[^\s]*[\pL\pN]_+[\pL\pN][^\s]*$"  # a_b
     r"|^[^\s]*[\pL\pN](?:[-+,.~][\pL\pN]+){3,}[^\s]*$"  # a-b-c-d, A+b+c+d, A,b,c,d
@@ -98,6 +100,11 @@ def email(texts: pa.StringArray) -> pa.BooleanArray:
 def file_name(texts: pa.StringArray) -> pa.BooleanArray:
     """The name of a file, of a camera's picture above all, or a code."""
     return pc.or_(found(texts, FILE_NAME), found(texts, CODE))
+
+
+def camera_title(texts: pa.StringArray) -> pa.BooleanArray:
+    """A title that begins as a camera or a program names a picture, or is only the word image."""
+    return found(texts, CAMERA_TITLE)
 
 
 def slug(texts: pa.StringArray) -> pa.BooleanArray:

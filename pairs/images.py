@@ -177,7 +177,8 @@ _FLAT: Final = 1 << 33  # a median coefficient below is under an eighth of a gre
 
 def _cosines() -> npt.NDArray[np.int64]:
     k, x = np.arange(_LOW)[:, None], np.arange(_SIDE)[None, :]
-    return np.rint(np.cos(np.pi * k * (2 * x + 1) / (2 * _SIDE)) * (1 << 14)).astype(np.int64)
+    waves: npt.NDArray[np.float64] = np.cos(np.pi * k * (2 * x + 1) / (2 * _SIDE))
+    return np.asarray(np.rint(waves * (1 << 14)), np.int64)
 
 
 _COSINES: Final = _cosines()

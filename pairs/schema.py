@@ -39,7 +39,9 @@ PAIR_SCHEMA: Final[pa.Schema] = pa.schema(
         pa.field("left_lang", pa.string()),  # BCP 47, null where unknown or not text
         pa.field("right_lang", pa.string()),  # BCP 47, null where unknown
         pa.field("source", pa.string(), nullable=False),  # the source's name in the recipe
-        pa.field("origin", pa.string(), nullable=False),  # "<file, relative to the source>#<record>": where it came from
+        pa.field(
+            "origin", pa.string(), nullable=False
+        ),  # "<file, relative to the source>#<record>": where it came from
         pa.field("url", pa.string()),
         pa.field("scores", pa.string(), nullable=False),  # a JSON object, keys sorted: what the rules measured
     ]

@@ -237,6 +237,18 @@ def test_what_can_be_repaired_is(raw: str | None, clean: str, lid: LanguageIdent
         ({"max_digit_share": 0.2}, "Year 1999 ends", "The year 1999 ends here for all", "many_digits"),
         ({"min_letter_share": 0.9}, "a - b - c, d", "Letters alone", "few_letters"),
         ({"max_repetition": 0.3}, "a b a b c", "a b c d a", "repetition"),
+        ({"max_repetition": 0.2}, "a b a b c", "a b c d a", "repetition"),
+        ({"min_letter_share": 0.8}, "abc12", "abcd1", "few_letters"),
+        ({"min_chars": 6}, "Hunde", "Hunde!", "too_short"),
+        ({"min_chars": 3}, "白猫", "小白猫", "too_short"),
+        ({"min_words": 3, "word_counter": "whitespace"}, "two-part word", "now three words", "too_short"),
+        ({"min_words": 3, "word_counter": "unigrams"}, "don't - stop", "two-part word", "too_short"),
+        ({"min_words": 3, "word_counter": "unigrams"}, "白猫", "小白猫", "too_short"),
+        ({"max_words": 2, "word_counter": "whitespace"}, "one - two", "one-two three-four", "too_long"),
+        ({"max_digit_share": 0.5, "digits_of": "all", "min_letter_share": 0}, "12345 ab", "1234 a b", "many_digits"),
+        ({"camera_title": True, "order": ("camera_title",)}, "DSC of a cat", "A DSC of a cat", "camera_title"),
+        ({"camera_title": True, "order": ("camera_title",)}, "Image", "Image of a cat", "camera_title"),
+        ({"camera_title": True, "order": ("camera_title",)}, "Picture 7", "Big Picture", "camera_title"),
         ({"max_run": 3}, "Aaaah: zzzz sleeping", "Aaah: zzz sleeping", "long_run"),
         ({"max_hashtags": 1}, "#one #two three", "#one two three", "keywords"),
     ],
@@ -282,6 +294,27 @@ def test_identification_alone_never_drops_a_short_or_doubtful_text(lid: Language
 def test_image_rules(image: dict[str, int] | None, rule: str | None, lid: LanguageIdentifier) -> None:
     found = alt_text.annotate(batch(["A dog in a garden"], [{**IMAGE, **image} if image else None]), lid=lid)
     assert alt_text.select(found, AltTextOptions()).to_pylist() == [rule]
+
+
+@pytest.mark.parametrize(
+    ("options", "image", "rule"),
+    [
+        ({"image_min_bytes": 5120}, {"length": 5119}, "few_bytes"),
+        ({"image_min_bytes": 5120}, {"length": 5120}, None),
+        ({"image_min_pixels": 307_200}, {}, None),
+        ({"image_min_pixels": 307_201}, {}, "few_pixels"),
+        ({"image_max_aspect": 3}, {"width": 900, "height": 300}, None),
+        ({"image_max_aspect": 3, "image_aspect_below": True}, {"width": 900, "height": 300}, "image_aspect"),
+        ({"image_max_aspect": 3, "image_aspect_below": True}, {"width": 899, "height": 300}, None),
+        ({"image_min_bytes": 5120, "image_aspect_below": True}, None, None),
+    ],
+)
+def test_image_rules_that_presets_need(
+    options: dict[str, Any], image: dict[str, int] | None, rule: str | None, lid: LanguageIdentifier
+) -> None:
+    facts = None if image is None else {**IMAGE, "length": 9000, **image}
+    found = alt_text.annotate(batch(["A dog in a garden"], [facts]), lid=lid)
+    assert alt_text.select(found, AltTextOptions(**options)).to_pylist() == [rule]
 
 
 def test_image_formats(lid: LanguageIdentifier) -> None:
@@ -355,7 +388,8 @@ def test_hostile_texts_take_no_time(lid: LanguageIdentifier) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"min_chars": 3}, {"max_digit_share": 1.5}, {"order": ("urll",)}, {"languages": ()}, {"min_weight": 0}]
+    "options",
+    [{"min_characters": 3}, {"max_digit_share": 1.5}, {"order": ("urll",)}, {"languages": ()}, {"min_weight": 0}],
 )
 def test_impossible_options_are_errors(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
