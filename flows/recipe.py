@@ -311,11 +311,17 @@ def load(path: str | Path) -> Loaded:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RecipeError(f"{file}, line {line}: not UTF-8: {error.reason}") from error
-    return Loaded(parse(text, name=str(file)), str(file.resolve().parent))
+    folder = str(file.resolve().parent)
+    return Loaded(parse(text, name=str(file), folder=folder), folder)
 
 
-def parse(text: str, *, name: str = "recipe") -> Recipe:
+def parse(text: str, *, name: str = "recipe", folder: str = ".") -> Recipe:
     """Reads a recipe's text.
+
+    Args:
+        text: YAML.
+        name: What errors call it.
+        folder: Where the files that it includes (presets of rules) are looked for.
 
     Raises:
         RecipeError: One line a fault: the key, the value, the line, and what would be right.
@@ -324,6 +330,7 @@ def parse(text: str, *, name: str = "recipe") -> Recipe:
     if not isinstance(value, dict):
         what = "the file is empty" if value is None else f"the file holds {_short(value)}"
         raise RecipeError(f"{name}, line 1: {what}; a mapping is wanted with the keys {', '.join(Recipe.model_fields)}")
+    _include_preset(value, folder, name)
     try:
         # As JSON: strict about types ("5" and true are no numbers), yet a list may stand for a tuple.
         return Recipe.model_validate_json(json.dumps(value), strict=True)
@@ -332,6 +339,33 @@ def parse(text: str, *, name: str = "recipe") -> Recipe:
         if len(lines) > _MAX_FAULTS:
             lines = [*lines[:_MAX_FAULTS], (lines[_MAX_FAULTS][0], f"and {len(lines) - _MAX_FAULTS} faults more")]
         raise RecipeError("\n".join(f"{name}, line {line}: {words}" for line, words in lines)) from error
+
+
+def _include_preset(value: dict[str, Any], folder: str, name: str) -> None:
+    """Puts a preset that is a file of the user's in the place of its name, so that the recipe holds all that it means."""
+    pairs = value.get("pairs")
+    options = pairs.get("image_alt") if isinstance(pairs, dict) else None
+    path = options.get("preset") if isinstance(options, dict) else None
+    if not isinstance(path, str) or not path.endswith((".yaml", ".yml")):
+        return
+    file = Path(folder) / path
+    try:
+        data = file.read_bytes()[: _MAX_BYTES + 1]
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{name}: pairs.image_alt.preset = {_short(path)}: cannot be read: {error}") from error
+    if len(data) > _MAX_BYTES:
+        raise RecipeError(f"{file}: has more than {_MAX_BYTES:,} bytes: not a preset")
+    _, preset = _read_yaml(text, str(file))
+    if not isinstance(preset, dict):
+        raise RecipeError(f"{file}, line 1: a mapping of alt-text options is wanted")
+    try:
+        AltTextOptions.model_validate_json(json.dumps(preset), strict=True)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        raise RecipeError("\n".join(f"{file}: {fault}" for fault in faults[:_MAX_FAULTS])) from error
+    given = {key: item for key, item in options.items() if key != "preset"}
+    value["pairs"] = {**pairs, "image_alt": {**preset, **given}}
 
 
 def _read_yaml(text: str, name: str) -> tuple[yaml.Node | None, Any]:

@@ -14,21 +14,22 @@ from importlib import metadata
 from typing import Any
 
 from flows.recipe import Loaded, Recipe
+from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
-from pipelines import stage, storage, verify
+from pipelines import references, stage, storage, verify
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
-from pipelines.manifest import StageManifest
+from pipelines.manifest import StageManifest, digest_of
 from pipelines.ray_jobs import render
 from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
-from pipelines.sources.inputs import Inputs, find
+from pipelines.sources.inputs import Inputs, find, fingerprints
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-ANNOTATE_CODE = "1"
-PAIRS_CODE = "1"
-TABLE_CODE = "1"
+ANNOTATE_CODE = "2"
+PAIRS_CODE = "2"
+TABLE_CODE = "2"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
 _STEP = {"word_drop": "drop words"}
@@ -56,6 +57,7 @@ class Build:
     loaded: Loaded
     root: str
     stop: threading.Event = field(default_factory=threading.Event)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _inputs: dict[str, Inputs] = field(default_factory=dict)
 
     @property
@@ -162,6 +164,67 @@ class Build:
         assert options is not None
         return dict(options.model_dump(mode="json"))
 
+    def select_config(self, kind: str) -> dict[str, Any]:
+        """The thresholds as they go into a stage's key: files' contents count (see `compared`), not where they lie."""
+        options = self.select_options(kind)
+        if kind == "image_alt":
+            options.pop("frequent_words")
+            options["decontaminate"] = options["decontaminate"] and {**options["decontaminate"], "sets": []}
+        return options
+
+    @property
+    def alt_options(self) -> AltTextOptions:
+        """The rules of alt-text."""
+        assert self.recipe.pairs.image_alt is not None
+        return self.recipe.pairs.image_alt
+
+    @functools.cached_property
+    def evaluation_files(self) -> list[str]:
+        """Files of the evaluation sets."""
+        wanted = self.alt_options.decontaminate
+        return references.files_of(tuple(map(self.loaded.locate, wanted.sets))) if wanted is not None else []
+
+    def compared(self, kind: str) -> dict[str, str]:
+        """Digests of what a kind's rules compare with beside numbers: lists of words, evaluation sets."""
+        found: dict[str, str] = {}
+        if kind != "image_alt":
+            return found
+        if self.alt_options.frequent_words is not None:
+            found["frequent_words"] = storage.sha256_of(self.loaded.locate(self.alt_options.frequent_words))
+        if self.alt_options.decontaminate is not None:
+            found["evaluation"] = self.evaluation_stage().key
+        return found
+
+    def evaluation_stage(self) -> Stage:
+        """The stage that boils the evaluation sets down to hashes."""
+        assert self.alt_options.decontaminate is not None
+        prints = fingerprints(self.root, [(url, url) for url in self.evaluation_files])
+        return Stage(
+            "evaluation",
+            {"text_words": self.alt_options.decontaminate.text_words},
+            {"files": digest_of(sorted(prints.values()))},
+            code_of(references.CODE, "ftfy", "pillow"),
+        )
+
+    def references(self, kind: str) -> dict[str, str]:
+        """Places of what a kind's rules compare with; boils the evaluation sets down unless that is done."""
+        found: dict[str, str] = {}
+        if kind != "image_alt":
+            return found
+        if self.alt_options.frequent_words is not None:
+            found["frequent_words"] = self.loaded.locate(self.alt_options.frequent_words)
+        options = self.alt_options.decontaminate
+        if options is not None:
+
+            def body(folder: str) -> Outcome:
+                table, facts = references.boil_down(options, self.evaluation_files, folder)
+                return Outcome(parts=[table.part()], facts=facts)
+
+            with self._one_at_a_time:
+                manifest, _ = stage.run(self.root, self.evaluation_stage(), body)
+            found["evaluation"] = storage.join(self.root, manifest.folder, references.TABLE)
+        return found
+
     def pairs_stage(self, kind: str, before: Mapping[str, StageManifest]) -> Stage:
         """The stage that makes a kind's unique pairs, sorted by key.
 
@@ -169,9 +232,10 @@ class Build:
             kind: image_alt, sentences, translations or word_drop.
             before: Name -> manifest of the stages that it reads.
         """
-        config = {"kind": kind, "options": self.select_options(kind), "seed": self.recipe.seed}
+        config = {"kind": kind, "options": self.select_config(kind), "seed": self.recipe.seed}
         name = "word_drop" if kind == "word_drop" else f"select-{kind}"
-        return Stage(name, config, {key: manifest.digest for key, manifest in before.items()}, PAIRS_CODE)
+        inputs = {key: manifest.digest for key, manifest in before.items()} | self.compared(kind)
+        return Stage(name, config, inputs, PAIRS_CODE)
 
     def make_pairs(
         self, kind: str, before: Mapping[str, StageManifest], progress: Progress | None = None
@@ -193,9 +257,9 @@ class Build:
                 "step": _STEP.get(kind, "filter"),
                 "unit": "pairs",
                 "options": self.select_options(kind),
+                "references": self.references(kind),
                 "parts": parts,
-                # By the size of what comes in, so that it depends on the data alone, and a bucket fits a worker.
-                "buckets": min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES))),
+                "buckets": _buckets(size),
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
@@ -203,8 +267,8 @@ class Build:
 
     def table_stage(self, name: str, before: StageManifest) -> Stage:
         """The stage that filters a table of alt-texts without photographs."""
-        config = {"source": name, "options": self.select_options("image_alt"), "seed": self.recipe.seed}
-        return Stage(f"table-{name}", config, {name: before.digest}, TABLE_CODE)
+        config = {"source": name, "options": self.select_config("image_alt"), "seed": self.recipe.seed}
+        return Stage(f"table-{name}", config, {name: before.digest} | self.compared("image_alt"), TABLE_CODE)
 
     def filter_table(
         self, name: str, before: StageManifest, progress: Progress | None = None
@@ -213,9 +277,12 @@ class Build:
 
         def body(folder: str) -> Outcome:
             tables = before.tables()
-            spec = self._spec("table", folder, len(tables), sum(part.bytes for part in tables)) | {
+            size = sum(part.bytes for part in tables)
+            spec = self._spec("table", folder, len(tables), size) | {
                 "step": "filter",
                 "options": self.select_options("image_alt"),
+                "references": self.references("image_alt"),
+                "buckets": _buckets(size),
                 "parts": [
                     {"index": i, "url": storage.join(self.root, before.folder, part.path), "source": name}
                     for i, part in enumerate(tables)
@@ -306,6 +373,11 @@ class Build:
             "workers": max(1, min(runtime.worker_count(), units, worth)),
             "beam": {"runner": runtime.beam.runner, "options": runtime.beam.options},
         }
+
+
+def _buckets(size: int) -> int:
+    """By the size of what comes in, so that it depends on the data alone, and a bucket fits a worker."""
+    return min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)))
 
 
 def chain(stages: list[StageManifest]) -> list[list[Step]]:

@@ -28,6 +28,7 @@ from pairs import (
     tokens,
 )
 from pairs.decontaminate import DecontaminateOptions, EvaluationSets
+from pairs.dedupe import DuplicateOptions
 
 MAX_CHARS: Final = 10_000
 """Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in
@@ -234,6 +235,10 @@ class AltTextOptions(BaseModel):
     max_rare_words: int = Field(0, ge=0, description="rare_words: most unigrams that are not in the list (ALIGN: none)")
     decontaminate: DecontaminateOptions | None = Field(
         None, description="contaminated_image, contaminated_text: drop what is in these evaluation sets"
+    )
+    duplicates: DuplicateOptions = Field(
+        DuplicateOptions.model_validate({}),
+        description="what else than a pair may not come twice; applied to the pairs that passed the rules",
     )
     language_exact: bool = Field(
         False,

@@ -224,7 +224,8 @@ def _decode(data: bytes, kind: str, width: int, height: int) -> int | None:
                 if image.size != (width, height):
                     raise ImageError("corrupt", f"header says {width} x {height}, decoder {image.size}")
                 if kind == "jpg":
-                    image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
+                    # Not below what the hash looks at: small pictures are cheap to decode whole.
+                    image.draft(image.mode, (max(2 * _SIDE, width // 8), max(2 * _SIDE, height // 8)))
                 image.load()
                 found = perceptual_hash(image)
             if kind == "png":

@@ -18,18 +18,24 @@ import pyarrow.compute as pc
 
 from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
-from pipelines import storage
-from pipelines.beam_jobs import examples
+from pipelines import references, storage
+from pipelines.beam_jobs import counting, duplicates, examples
+from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.tables import TableWriter, read_batches
+
+ORDER = {"choose": -4, "unique": -3, "duplicate_text": -2, "duplicate_image": -1}
+"""Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
 """Pairs made of the kept rows, the reason of each row (null: kept), and what each rule alone would drop."""
 
 
-def _image_alt(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
-    fails = alt_text.fails(batch, alt_text.AltTextOptions.model_validate(options))
+def _image_alt(
+    batch: pa.RecordBatch, source: str, options: alt_text.AltTextOptions, references: alt_text.References
+) -> Chosen:
+    fails = alt_text.fails(batch, options, references)
     why = reasons.first_failure(fails, batch.num_rows)
     return alt_text.to_pairs(batch.filter(pc.is_null(why)), source=source), why, reasons.alone(fails)
 
@@ -52,24 +58,10 @@ def _word_drop(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed
 
 
 CHOOSE: dict[str, Callable[[pa.RecordBatch, str, dict[str, Any], int], Chosen]] = {
-    "image_alt": _image_alt,
     "sentences": _sentences,
     "translations": _translations,
     "word_drop": _word_drop,
 }
-
-
-def _to_ipc(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
-def _from_ipc(pieces: Iterable[bytes]) -> pa.RecordBatch:
-    tables = [pa.ipc.open_stream(piece).read_all() for piece in pieces]
-    table = pa.concat_tables(tables).combine_chunks() if tables else PAIR_SCHEMA.empty_table()
-    return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=PAIR_SCHEMA)
 
 
 class Choose(beam.DoFn):
@@ -77,17 +69,34 @@ class Choose(beam.DoFn):
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
+        self._references: alt_text.References | None = None
 
-    def process(self, part: dict[str, Any]) -> Iterator[Any]:
-        """Gives (bucket, IPC bytes), and by tag the part's record and examples of what it dropped."""
+    def _chooser(self, part: dict[str, Any]) -> tuple[Callable[[pa.RecordBatch, str], Chosen], dict[str, int]]:
+        """What makes pairs of this part's rows, and the counts over all rows that it needs."""
         spec = self.spec
-        choose = CHOOSE[spec["kind"]]
         options = {**spec["options"], **part.get("options", {})}
+        if spec["kind"] != "image_alt":
+            plain = CHOOSE[spec["kind"]]
+            return (lambda rows, source: plain(rows, source, options, spec["seed"])), {}
+        rules = alt_text.AltTextOptions.model_validate(options)
+        if self._references is None:
+            self._references = references.load(rules, spec.get("references", {}))
+        held = self._references
+        return (lambda rows, source: _image_alt(rows, source, rules, held)), rules.counts
+
+    def process(self, element: tuple[dict[str, Any], counting.Counted]) -> Iterator[Any]:
+        """Gives (bucket, IPC bytes), and by tag the part's record and examples of what it dropped."""
+        part, counted = element
+        spec = self.spec
+        choose, counts = self._chooser(part)
         steps: dict[str, Step] = {}
-        for batch in read_batches(part["url"]):
+        first = 0
+        for read in read_batches(part["url"]):
+            batch = counting.columns(read, first, counted, counts)
+            first += read.num_rows
             for source, rows in _by_source(batch, part["source"]):
                 step = steps.setdefault(source, Step(source=source, step=spec["step"], unit=spec["unit"]))
-                made, why, alone = choose(rows, source, options, spec["seed"])
+                made, why, alone = choose(rows, source)
                 dropped = reasons.count(why)
                 step.rows_in += rows.num_rows
                 step.kept += rows.num_rows - sum(dropped.values())
@@ -97,7 +106,7 @@ class Choose(beam.DoFn):
                 yield from examples.tagged(rows, why, source, spec["seed"])
                 yield from self._buckets(made)
             note_progress(spec["progress"], batch.num_rows)
-        record = {"steps": [step.model_dump() for step in steps.values()]}
+        record = {"order": ORDER["choose"], "steps": [step.model_dump() for step in steps.values()]}
         note_progress(spec["progress"], 0, 1)
         yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
 
@@ -108,7 +117,7 @@ class Choose(beam.DoFn):
         order = np.argsort(bucket, kind="stable")
         bounds = np.flatnonzero(np.diff(bucket[order])) + 1
         for rows in np.split(order, bounds):
-            yield int(bucket[rows[0]]), _to_ipc(pairs.take(pa.array(rows)))
+            yield int(bucket[rows[0]]), to_ipc(pairs.take(pa.array(rows)))
 
 
 def bucket_of(key: pa.Array, buckets: int) -> np.ndarray:
@@ -127,37 +136,41 @@ def _by_source(batch: pa.RecordBatch, source: str | None) -> Iterator[tuple[str,
         yield name, batch.filter(pc.equal(column, name))
 
 
-class WriteBucket(beam.DoFn):
-    """Brings a bucket's pairs together, drops duplicates, and writes them sorted as one part."""
+class Unique(beam.DoFn):
+    """Brings a bucket's pairs together and drops copies of one pair."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
-        """Gives the bucket's record."""
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        """Gives the bucket's pairs, sorted, as IPC bytes, and by tag its record."""
         number, pieces = element
-        rows = _from_ipc(pieces)
+        rows = from_ipc(pieces)
         unique, _ = dedupe.drop_duplicates(rows, self.spec["seed"])
-        before, after = _counts(rows, "source"), _counts(unique, "source")
-        steps = [
-            Step(
-                source=source,
-                step="unique",
-                unit="pairs",
-                rows_in=count,
-                kept=after.get(source, 0),
-                rows_out=after.get(source, 0),
-                dropped={"duplicate_pair": count - after.get(source, 0)} if count > after.get(source, 0) else {},
-            )
-            for source, count in sorted(before.items())
-        ]
+        steps = duplicates.steps_of("unique", "duplicate_pair", rows, unique)
+        record = {"order": ORDER["unique"], "steps": steps}
+        yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
+        yield number, to_ipc(unique)
+
+
+class WriteBucket(beam.DoFn):
+    """Writes a bucket's pairs, sorted by key, as one part."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+
+    def process(self, element: tuple[int, bytes]) -> Iterator[bytes]:
+        """Gives the bucket's record."""
+        number, piece = element
+        unique = from_ipc([piece])
+        if not unique.num_rows:
+            return
         with TableWriter(self.spec["folder"], f"part-{number:05d}.parquet", PAIR_SCHEMA) as table:
             table.write(unique)
         key = unique.column("key")
         record = {
             "order": number,
             "parts": [table.part(first_key=key[0].as_py(), last_key=key[-1].as_py()).model_dump()],
-            "steps": [step.model_dump() for step in steps],
             "languages": {
                 "left": _counts(unique.filter(pc.is_valid(unique.column("left_text"))), "left_lang"),
                 "right": _counts(unique, "right_lang"),
@@ -173,13 +186,22 @@ def _counts(batch: pa.RecordBatch, column: str) -> dict[str, int]:
 
 def run(spec: dict[str, Any]) -> None:
     """Runs the job; leaves records.json in the stage's folder."""
+    options = alt_text.AltTextOptions.model_validate(spec["options"]) if spec["kind"] == "image_alt" else None
+    counts = options.counts if options else {}
+    parts = [{**part, "index": index} for index, part in enumerate(spec["parts"])]
     with pipeline(spec) as p:
-        chosen = (
-            p
-            | "parts" >> beam.Create(spec["parts"])
-            | "spread" >> beam.Reshuffle()
-            | "choose" >> beam.ParDo(Choose(spec)).with_outputs("records", "examples", main="pairs")
+        spread = p | "parts" >> beam.Create(parts) | "spread" >> beam.Reshuffle()
+        chosen = counting.with_counts(spread, counts, spec["buckets"]) | "choose" >> beam.ParDo(
+            Choose(spec)
+        ).with_outputs("records", "examples", main="pairs")
+        unique = (
+            chosen.pairs
+            | "by bucket" >> beam.GroupByKey()
+            | "unique" >> beam.ParDo(Unique(spec)).with_outputs("records", main="rows")
         )
-        written = chosen.pairs | "by bucket" >> beam.GroupByKey() | "write" >> beam.ParDo(WriteBucket(spec))
-        records = (chosen.records, written, examples.least(chosen.examples)) | beam.Flatten()
-        gather(records, storage.join(spec["folder"], "records.json"))
+        rows, records = unique.rows, [chosen.records, unique.records, examples.least(chosen.examples)]
+        for rule in options.duplicates.rounds() if options else ():
+            rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
+            records.append(dropped)
+        records.append(rows | "write" >> beam.ParDo(WriteBucket(spec)))
+        gather(records | beam.Flatten(), storage.join(spec["folder"], "records.json"))

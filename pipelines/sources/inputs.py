@@ -104,7 +104,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     try:
         if isinstance(source, BitextSource) and (storage.size(urls[0]) == 0) != (storage.size(urls[1]) == 0):
             bitext.check(source, *urls)
-        inputs.prints = _fingerprints(root, files)
+        inputs.prints = fingerprints(root, files)
     except OSError as error:
         raise SourceError(f"sources.{name}: cannot be read: {error}") from error
     return inputs
@@ -127,7 +127,7 @@ def _common(folders: list[str]) -> str:
     return os.path.commonpath(folders)
 
 
-def _fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
+def fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
     """Fingerprints of the files; one whose size and time have not changed since is not read again."""
     memory = storage.join(root, "cache", FINGERPRINTS)
     known: dict[str, list[Any]] = {}
