@@ -125,6 +125,49 @@ def inspect(
 
 
 @app.command()
+def funnel(
+    places: Annotated[list[str], typer.Argument(help="roots of builds, annotate stages, or raw alt-text files")],
+    preset: Annotated[
+        list[str] | None, typer.Option(help="preset or YAML file of rules; repeat; default: every preset")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="the text's column in raw files; default: the usual names")] = None,
+) -> None:
+    """Show what alt-text rules drop, rule by rule, and what they keep."""
+    from flows import rules
+
+    with _exit_codes():
+        for rows in rules.annotated(places, text):
+            for name in preset or rules.every_preset():
+                found = rules.funnel(rows, rules.options_of(name))
+                out.print(f"\n{rows.name}, {name}: {found['in']:,} rows", highlight=False, markup=False)
+                left = found["in"]
+                for rule, count in found["dropped"].items():
+                    left -= count
+                    alone = found["alone"][rule]
+                    out.print(f"  {rule:<22}{-count:>9,}{left:>10,}   alone {alone:,}", highlight=False, markup=False)
+                share = found["kept"] / max(1, found["in"])
+                out.print(f"  {'kept':<22}{'':>9}{found['kept']:>10,}   {share:.1%}", highlight=False, markup=False)
+
+
+@app.command()
+def samples(
+    places: Annotated[list[str], typer.Argument(help="roots of builds, annotate stages, or raw alt-text files")],
+    preset: Annotated[str, typer.Option(help="preset or YAML file of rules")] = "default",
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder for the files")] = Path("samples"),
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="rows that each rule kept or dropped")] = 50,
+    seed: Annotated[int, typer.Option(help="which rows")] = 0,
+    text: Annotated[str | None, typer.Option(help="the text's column in raw files; default: the usual names")] = None,
+) -> None:
+    """Write random rows that alt-text rules kept and that each rule drops, for a person to read."""
+    from flows import rules
+
+    with _exit_codes():
+        for rows in rules.annotated(places, text):
+            for path in rules.write_samples(rows, rules.options_of(preset), output, count, seed):
+                out.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def preview(
     text: Annotated[list[str], typer.Argument(help="one text or several; - reads standard input")],
     output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],

@@ -348,12 +348,25 @@ def _include_preset(value: dict[str, Any], folder: str, name: str) -> None:
     path = options.get("preset") if isinstance(options, dict) else None
     if not isinstance(path, str) or not path.endswith((".yaml", ".yml")):
         return
-    file = Path(folder) / path
+    try:
+        preset = preset_file(Path(folder) / path)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: pairs.image_alt.preset = {_short(path)}: {error}") from error
+    given = {key: item for key, item in options.items() if key != "preset"}
+    value["pairs"] = {**pairs, "image_alt": {**preset, **given}}
+
+
+def preset_file(file: Path) -> dict[str, Any]:
+    """The alt-text options of a YAML file, checked.
+
+    Raises:
+        RecipeError: It cannot be read, or its options are wrong.
+    """
     try:
         data = file.read_bytes()[: _MAX_BYTES + 1]
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{name}: pairs.image_alt.preset = {_short(path)}: cannot be read: {error}") from error
+        raise RecipeError(f"cannot be read: {error}") from error
     if len(data) > _MAX_BYTES:
         raise RecipeError(f"{file}: has more than {_MAX_BYTES:,} bytes: not a preset")
     _, preset = _read_yaml(text, str(file))
@@ -364,8 +377,7 @@ def _include_preset(value: dict[str, Any], folder: str, name: str) -> None:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise RecipeError("\n".join(f"{file}: {fault}" for fault in faults[:_MAX_FAULTS])) from error
-    given = {key: item for key, item in options.items() if key != "preset"}
-    value["pairs"] = {**pairs, "image_alt": {**preset, **given}}
+    return preset
 
 
 def _read_yaml(text: str, name: str) -> tuple[yaml.Node | None, Any]:

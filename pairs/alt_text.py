@@ -140,7 +140,7 @@ class AltTextOptions(BaseModel):
         "(COYO, DataComp); unigrams: runs of letters and digits (ALIGN, CC12M), each letter of scripts without spaces",
     )
     min_letter_share: float | None = Field(
-        0.5, ge=0, le=1, description="few_letters: least letters and marks / characters that are no spaces"
+        0.4, ge=0, le=1, description="few_letters: least letters and marks / characters that are no spaces"
     )
     max_digit_share: float | None = Field(
         0.5, ge=0, le=1, description="many_digits: most digits / characters that are no spaces (LiT, appendix E: half)"

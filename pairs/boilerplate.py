@@ -81,7 +81,9 @@ PATTERNS: Final = (
     r"(?:here|enlarge|larger|zoom|view|vergrößern|ampliar|agrandir|увелич\pL*)"
     r"|^[0-9](?:[.,][0-9])?(?: ?(?:/|of|von|out of|de) ?[0-9]+)? ?(?:stars?|sterne?|estrellas|étoiles)$"
     r"|^(?:image|bild|foto|photo|picture|slide|banner|logo) (?:[0-9]+ )?(?:of|von|de) [0-9]+$"
-    r"|^(?:\pL+ )?advertise?ment$"
+    r"|^(?:\pL+ )?advertise?ment$|\beigenwerbung\b|\bfallback ads?\b|\bcaptcha\b"
+    r"|^(?:artikel|beitrag|seite) (?:versenden|drucken|empfehlen|teilen|merken|weiterleiten)$"
+    r"|^(?:post|article) (?:video|image|photo|thumbnail)$"
     r"|^(?:image|photo|picture|logo) (?:is )?(?:not available|not found|unavailable|missing|coming soon)$"
     r"|^(?:no|missing|default|dummy|placeholder) (?:image|photo|picture|thumbnail|avatar)\b"
 )

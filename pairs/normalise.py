@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import html
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Final
@@ -106,6 +107,30 @@ def unescape(column: pa.StringArray) -> pa.StringArray:
     return _rows(column, _ENTITY, _unescape)
 
 
+_JSON_ESCAPE: Final = r"(?i)\\?\bu00(?:2[267]|3[ce])"
+_JSON_CHARACTERS: Final = {"22": '"', "26": "&", "27": "'", "3c": "<", "3e": ">"}
+
+
+def _unescape_json(text: str) -> str:
+    return re.sub(r"(?i)\\?\bu00(2[267]|3[ce])", lambda found: _JSON_CHARACTERS[found[1].lower()], text)
+
+
+def unescape_json(column: pa.StringArray) -> pa.StringArray:
+    """`u003c3` -> `<3`: what JSON writers do to signs of HTML, undone, also where the backslash was lost."""
+    return _rows(column, _JSON_ESCAPE, _unescape_json)
+
+
+_TITLED_FILE: Final = (
+    r"^(\pL[\pL\pM\pN'\x{2019}&()-]*,?(?: [\pL\pM\pN'\x{2019}&()-]+,?){2,})\.(?i:jpe?g|png|gif|webp|svg|tiff?|bmp)$"
+)
+
+
+def strip_extension(column: pa.StringArray) -> pa.StringArray:
+    """`tamale pie with serving spoon.jpg` -> the title alone, where three words or more stand before the ending; `IMG_1.jpg`
+    and `a-b-c.jpg` stay for the rules to see."""
+    return arrow.sub(column, _TITLED_FILE, r"\1", where=r"\.[A-Za-z]{3,4}$")
+
+
 def strip_markup(column: pa.StringArray) -> pa.StringArray:
     """HTML tags taken out, known names only, so that `<PERSON>` and `a < b` stay: block tags leave a space, inline
     ones nothing."""
@@ -169,5 +194,5 @@ def nfc(column: pa.StringArray) -> pa.StringArray:
 def clean(column: pa.StringArray) -> pa.StringArray:
     """All of the above, in the order in which the damage is usually done, last first."""
     column = undo_csv_quotes(pc.utf8_trim_whitespace(column))
-    column = strip_markup(unescape(column))
-    return tidy(repair_mojibake(column))
+    column = strip_markup(unescape(unescape_json(column)))
+    return strip_extension(tidy(repair_mojibake(column)))

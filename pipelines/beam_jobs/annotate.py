@@ -112,7 +112,10 @@ class AnnotateUnit(beam.DoFn):
         blob = storage.AtomicFile(storage.join(self.spec["folder"], path), keep_empty=False)
         with blob:
             where = f"root:{self.spec['relative_folder']}/{path}"
-            for batch in image_text.read(source, unit["url"], unit["path"], unit["cut"], reading, blob, where):
+            read = image_text.read(
+                source, unit["url"], unit["path"], unit["cut"], reading, blob, where, self.spec["seed"]
+            )
+            for batch in read:
                 yield alt_text.annotate(batch, lid=self._lid)
         extra.append(Part(path=path, bytes=blob.bytes, sha256=blob.sha256, rows=0, role="blob"))
 

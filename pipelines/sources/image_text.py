@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.images import ImageError, probe
+from pairs.keys import content_key
 from pairs.schema import IMAGE_REF
 from pipelines import storage
 from pipelines.sources.reading import (
@@ -119,6 +120,7 @@ def read(
     reading: Reading,
     blob: storage.AtomicFile,
     blob_ref: str,
+    seed: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Reads one unit of work.
 
@@ -130,6 +132,7 @@ def read(
         reading: Counts and logs.
         blob: Takes the bytes of photographs that do not lie in a tar.
         blob_ref: What an image's `part` says for bytes in `blob`.
+        seed: The recipe's, for sources that draw one of an image's texts.
 
     Yields:
         Batches of `ROWS`, at most `BATCH_ROWS` rows and a few more.
@@ -143,7 +146,7 @@ def read(
         records = _delimited(source, url, path, reading, "," if kind == "csv" else "\t")
     rows: list[dict[str, Any]] = []
     for record in records:
-        rows.extend(_rows_of(source, reading.source, record))
+        rows.extend(_rows_of(source, reading.source, record, seed))
         if len(rows) >= BATCH_ROWS:
             yield pa.RecordBatch.from_pylist(rows, schema=ROWS)
             rows = []
@@ -151,14 +154,22 @@ def read(
         yield pa.RecordBatch.from_pylist(rows, schema=ROWS)
 
 
-def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per distinct text; a record without any gives one row with null, for the rules to count."""
+def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """One row per distinct text, or of the one that is asked for.
+
+    A record without any gives one row with null, for the rules to count.
+    """
     texts: dict[str, str | None] = {}
     for lang, text in record["texts"]:
         if text is not None:
             texts.setdefault(text, lang)
             if source.texts == "first":
                 break
+    if source.texts == "one" and len(texts) > 1:
+        # By what the picture is, so that its copies in other files get the same text.
+        image = record["image"]["sha256"] if record["image"] is not None else record["url"] or record["at"]
+        drawn = min(texts, key=lambda text: content_key(str(seed), "texts", image, text))
+        texts = {drawn: texts[drawn]}
     chosen: Sequence[tuple[str | None, str | None]] = list(texts.items()) or [(None, None)]
     return [
         {

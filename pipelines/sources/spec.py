@@ -44,8 +44,9 @@ class ImageTextSource(_Source):
         default="auto", description="auto: by the file's name"
     )
     columns: ImageTextColumns = ImageTextColumns()
-    texts: Literal["all", "first"] = Field(
-        default="all", description="of several texts of one image: each makes a pair, or the first"
+    texts: Literal["all", "first", "one"] = Field(
+        default="all",
+        description="of several texts of one image: each makes a pair; the first does; or one drawn by hash(seed, key)",
     )
     max_image_pixels: int = Field(
         default=64_000_000,

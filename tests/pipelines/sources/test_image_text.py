@@ -186,6 +186,18 @@ def test_the_first_of_several_texts(read: Read) -> None:
     assert texts(read("a.parquet", data)) == ["b", "c", "d"]
 
 
+def test_one_of_several_texts_is_drawn_by_the_picture(read: Read) -> None:
+    """The same draw wherever the row lies; over many pictures every place of the list is drawn."""
+    rows = [[f"{letter}{number}" for letter in "abc"] for number in range(60)]
+    urls = [f"https://e/{number}.jpg" for number in range(60)]
+    data = parquet(pa.table({"texts": rows, "url": urls}))
+    drawn = texts(read("a.parquet", data, texts="one"))
+    assert [text[1:] for text in drawn if text] == [str(number) for number in range(60)]
+    assert {text[0] for text in drawn if text} == set("abc")
+    backwards = parquet(pa.table({"texts": [row[::-1] for row in rows[::-1]], "url": urls[::-1]}))
+    assert texts(read("b.parquet", backwards, texts="one"))[::-1] == drawn
+
+
 def test_strings_that_are_not_utf8_cost_their_rows_alone(read: Read) -> None:
     """Arrow does not check strings when it reads them."""
     bad = pa.array([b"good", b"Ger\xe4t", b"fine"])
