@@ -19,13 +19,14 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render
+.PHONY: help demo test lint clean setup lock bench-render bench-filter
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
 	@echo "make test [TRAIN=1]   run the tests (TRAIN=1 installs PyTorch and runs the trainer's too)"
 	@echo "make lint             ruff and mypy"
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
+	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
 
 demo: $(VENV)/.core $(TORCH)
 	@$(BIN)/pixelpairs demo --root $(BUILD)/demo $(DEMO)
@@ -40,6 +41,9 @@ lint: $(VENV)/.dev
 
 bench-render: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_render
+
+bench-filter: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench_filter
 
 setup: $(VENV)/.dev $(TORCH)
 
