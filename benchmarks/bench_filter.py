@@ -10,7 +10,7 @@ Prints a table, then one line a row, `<name> <ratio> <goal> ok|short`; exits 1 i
 there.
 
 What is compared:
-    annotate    the whole of alt_text.annotate, 1,024 rows a batch, over bare fastText predicting the same rows (at most)
+    annotate    the whole of alt_text.annotate, batches as the reader makes them, over bare fastText on the same rows (at most)
     select      millions of rows a second: the measured columns read from Parquet, all rules, the first reason (at least)
     beam        the Beam job that filters a table over a bare loop with the same functions over the same batches (at most), both in
                 processes of their own, each without its start: what a run on a single small part takes
@@ -38,11 +38,12 @@ import pyarrow.parquet as pq
 from pairs import alt_text, arrow, reasons
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
+from pipelines.sources.image_text import BATCH_ROWS
 from pipelines.tables import TableWriter, read_batches
 
 ROOT = Path(__file__).resolve().parent.parent
 GOALS = {"annotate": (2.0, "most"), "select": (1.0, "least"), "beam": (1.5, "most"), "memory-mb": (2000, "most")}
-BATCH = 1024
+BATCH = BATCH_ROWS
 PART_ROWS = 50_000
 
 

@@ -63,6 +63,7 @@ gambar | foto profil | cari | tutup | beranda | memuat | iklan | hình ảnh | �
 """
 LISTED: Final[frozenset[str]] = frozenset(" ".join(text.split()) for text in _TEXTS.split("|"))
 
+_SHORT: Final = max(map(len, LISTED)) + 16  # characters
 
 _NETWORK: Final = (
     r"facebook|twitter|instagram|pinterest|youtube|linkedin|whatsapp|telegram|google|google\+|xing|rss|tiktok|mastodon|"
@@ -100,7 +101,10 @@ def boilerplate(texts: pa.StringArray) -> pa.BooleanArray:
         n booleans.
     """
     folded = pc.utf8_lower(texts.fill_null(""))
-    bare = pc.replace_substring_regex(folded, r"^[\pP\pS\pN\s]+|[\pP\pS\pN\s]+$", "")
     listed = pa.array(sorted(LISTED))
-    either = pc.or_(pc.is_in(folded, value_set=listed), pc.is_in(bare, value_set=listed))
-    return pc.or_(either, arrow.matches(folded, PATTERNS))
+    either = arrow.mask(pc.is_in(folded, value_set=listed))
+    # What stands around a listed text is short as well; most texts are longer, and need not be stripped.
+    short = arrow.mask(pc.less_equal(pc.utf8_length(folded), _SHORT))
+    bare = pc.replace_substring_regex(folded.filter(pa.array(short)), r"^[\pP\pS\pN\s]+|[\pP\pS\pN\s]+$", "")
+    either[short] |= arrow.mask(pc.is_in(bare, value_set=listed))
+    return pc.or_(pa.array(either), arrow.matches(folded, PATTERNS))
