@@ -81,7 +81,7 @@ def _sniff(data: bytes) -> str:
     )
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int]:
+def _jpeg_size(data: bytes, max_pixels: int) -> tuple[int, int]:
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -97,6 +97,11 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             if at + 9 > len(data):
                 break
             height, width = struct.unpack_from(">HH", data, at + 5)
+            # A Huffman code has a bit at least, and each block of 8 x 8 one code: fewer bits are another picture's, and libjpeg
+            # would fill up with grey. (Arithmetic coding, from 0xC9 on, may need less.)
+            blocks = -(-width // 8) * -(-height // 8)
+            if marker < 0xC8 and (len(data) - at) * 8 < blocks and width * height <= max_pixels:
+                raise ImageError("truncated", f"{len(data)} bytes cannot hold {width} x {height} pixels")
             return width, height
         at += 2 + max(2, length)
     raise ImageError("truncated", "the file ends before the JPEG frame header")
@@ -156,7 +161,7 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, max_frames: int = 1) -> 
     kind = _sniff(data)
     try:
         if kind == "jpg":
-            (width, height), frames = _jpeg_size(data), 1
+            (width, height), frames = _jpeg_size(data, max_pixels), 1
         else:
             width, height, frames = _png_size(data) if kind == "png" else _webp_size(data)
     except struct.error as error:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import resource
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +199,59 @@ def test_tables_without_photographs_count_over_all_their_rows(tmp_path: Path) ->
     table, _ = made.filter_table("web", annotated)
     assert table.ledger[0].dropped == {"text_too_frequent": 5}
     assert table_job.run is not None
+
+
+def _claims(width: int, height: int, kind: str) -> bytes:
+    """A small picture whose header says that it is of another size."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(out, kind)
+    data = bytearray(out.getvalue())
+    if kind == "PNG":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def test_hostile_rows_are_errors_with_a_reason_and_memory_stays_bounded(tmp_path: Path) -> None:
+    good = photograph(1)
+    rows: list[tuple[bytes | None, str | None]] = [
+        (good, "A good picture of nothing at all"),
+        (_claims(50_000, 50_000, "PNG"), "A picture of 2.5 gigapixels, as it says"),
+        (_claims(50_000, 50_000, "JPEG"), "A photograph of 2.5 gigapixels, as it says"),
+        (_claims(4000, 3000, "PNG"), "A small picture that says it is large"),
+        (_claims(3000, 2000, "JPEG"), "A small photograph that says it is large"),
+        (None, "No picture"),
+        (good, None),
+        (good, "long " * 20_000_000),
+        (b"", "An empty picture"),
+    ]
+    pq.write_table(
+        pa.table({"image": pa.array([data for data, _ in rows], pa.binary()), "caption": [text for _, text in rows]}),
+        tmp_path / "0.parquet",
+    )
+    (tmp_path / "1.parquet").write_bytes((tmp_path / "0.parquet").read_bytes()[:-100])
+    nothing = pa.table({"image": pa.nulls(5), "caption": pa.nulls(5), "url": pa.nulls(5)})
+    pq.write_table(nothing, tmp_path / "2.parquet")
+    made = build(tmp_path, tmp_path / "root", FILES, max_images_per_text=10, duplicates={"image": "near"})
+    annotated, pairs = run(made)
+    (read,) = annotated.ledger
+    assert (read.rows_in, read.kept) == (15, 2)
+    errors = dict(read.errors)
+    # A decoder calls a file whose data ends before the size that it claims truncated, or corrupt.
+    assert errors.pop("truncated", 0) + errors.pop("corrupt", 0) == 3, "two that lie, and the file cut short"
+    assert errors == {"too_many_pixels": 2, "no_image": 6, "text_too_long": 1, "empty": 1}
+    logged = [
+        json.loads(line)
+        for part in annotated.parts
+        if part.role == "errors"
+        for line in Path(made.root, annotated.folder, part.path).read_text().splitlines()
+    ]
+    assert sum(entry["rows"] for entry in logged) == 13
+    assert all(entry["reason"] and entry["position"] for entry in logged)
+    filtered = next(step for step in pairs.ledger if step.step == "filter")
+    assert (filtered.rows_in, filtered.kept, filtered.dropped) == (2, 1, {"empty": 1})
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert peak < 2000, f"{peak:.0f} MB"
