@@ -282,6 +282,17 @@ def place(source: str, target: str) -> None:
             writer.write(piece)
 
 
+def remove(url: str) -> None:
+    """Removes a file if it is there."""
+    if is_local(url):
+        with _said_clearly(url):
+            local_path(url).unlink(missing_ok=True)
+    else:
+        fs, path = _filesystem(url)
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(path)
+
+
 def sweep(folder: str) -> int:
     """Removes temporary files in a local folder that dead processes of this host left; returns how many."""
     if not is_local(folder) or not local_path(folder).is_dir():
@@ -298,5 +309,5 @@ def sweep(folder: str) -> int:
 
 __all__ = [
     "AtomicFile", "StorageError", "exists", "expand", "fingerprint", "is_local", "join", "local_path", "make_folder",
-    "open_read", "place", "read_bytes", "read_ranges", "sha256_of", "size", "static_prefix", "sweep", "write_bytes",
+    "open_read", "place", "read_bytes", "read_ranges", "remove", "sha256_of", "size", "static_prefix", "sweep", "write_bytes",
 ]  # fmt: skip
