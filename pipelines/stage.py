@@ -111,5 +111,5 @@ def seconds(root: str, manifest: StageManifest) -> float | None:
     url = storage.join(root, manifest.folder, "timing.json")
     try:
         return float(json.loads(storage.read_bytes(url))["seconds"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError):
         return None

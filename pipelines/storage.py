@@ -135,7 +135,10 @@ def expand(pattern: str) -> list[str]:
         found = [name for name in found if Path(name).is_file()]
     else:
         fs, path = _filesystem(pattern)
-        names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+        try:
+            names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+        except ValueError as error:  # such as `**` inside of a name
+            raise StorageError(f"{pattern}: {error}") from error
         scheme = pattern.partition("://")[0]
         found = [f"{scheme}://{fs.unstrip_protocol(name).partition('://')[2].lstrip('/')}" for name in sorted(names)]
     if not found:
