@@ -67,8 +67,12 @@ def publish(root: str, manifest: DatasetManifest, files: dict[str, str], content
     try:
         for path in sorted({*files, *contents}):
             storage.make_folder(storage.join(work, *path.split("/")[:-1]))
+        promised = {entry.path: entry.sha256 for entry in (*manifest.shards, *manifest.tables)}
         for path, url in sorted(files.items()):
             storage.place(url, storage.join(work, path))
+            # A finished stage is taken up by its parts' sizes; what is published is held against its hash.
+            if path in promised and storage.sha256_of(storage.join(work, path)) != promised[path]:
+                raise storage.StorageError(f"{url} has changed since it was written: remove its folder and build again")
         for path, content in sorted(contents.items()):
             storage.write_bytes(storage.join(work, path), content)
         storage.write_bytes(storage.join(work, manifests.NAME), data)

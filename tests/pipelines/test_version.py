@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import storage
-from pipelines.dataset import DatasetManifest, load
+from pipelines.dataset import DatasetManifest, ShardEntry, load
 from pipelines.publish import version
 
 
@@ -56,6 +56,26 @@ def test_a_missing_file_leaves_nothing(tmp_path: Path, manifest: DatasetManifest
     with pytest.raises(OSError, match="absent"):
         version.publish(str(root), manifest, {"train/a.tar": str(tmp_path / "absent.tar")}, {"README.md": b"card"})
     assert _visible(root) == set()
+
+
+def test_a_shard_that_changed_since_it_was_written_is_not_published(
+    tmp_path: Path, manifest: DatasetManifest, shard: str
+) -> None:
+    """A finished stage is recognised by the sizes of its parts; a flipped byte must not get through to a version."""
+    entry = ShardEntry(
+        path="train/image_alt-000000.tar",
+        kind="image_alt",
+        bytes=6,
+        sha256=storage.sha256_of(shard),
+        samples=1,
+        first_key="",
+        last_key="",
+    )
+    whole = manifest.model_copy(update={"shards": [entry]})
+    Path(shard).write_bytes(b"pixelz")
+    with pytest.raises(storage.StorageError, match="has changed"):
+        version.publish(str(tmp_path / "root"), whole, {entry.path: shard}, {})
+    assert _visible(tmp_path / "root") == set()
 
 
 def test_what_a_killed_publisher_left_is_swept(tmp_path: Path, manifest: DatasetManifest, shard: str) -> None:
