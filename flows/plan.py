@@ -15,7 +15,8 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
-from pipelines.sources.image_text import UNREADABLE, file_format
+from pipelines.sources.image_parquet import UNREADABLE
+from pipelines.sources.image_text import file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
 from pipelines.sources.spec import ImageTextSource
