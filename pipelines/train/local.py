@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pipelines.train.spec import State, TrainerSpec, fill
 
 LOG = "log.txt"
 STATE = "state.json"
+EXIT = "exit.json"
 _TAIL_BYTES = 20_000
 _GRACE_SECONDS = 10
 _POLL_SECONDS = 0.1
@@ -52,9 +55,12 @@ class LocalLauncher:
         words = fill(spec.argv, fields)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **spec.env}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], environment.get("PYTHONPATH", "")]))
+        if shutil.which(words[0], path=environment.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, "no such program", words[0])
+        (place / EXIT).unlink(missing_ok=True)
         with (place / LOG).open("wb") as log:
             process = subprocess.Popen(
-                words,
+                [sys.executable, "-m", "pipelines.train.supervise", str(place / EXIT), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -76,7 +82,13 @@ class LocalLauncher:
             if handle in self._cancelled:
                 return State.CANCELLED
             return State.SUCCEEDED if code == 0 else State.FAILED
-        return State.RUNNING if self._pid(handle) is not None else State.FAILED
+        if self._pid(handle) is not None:
+            return State.RUNNING
+        try:
+            code = json.loads((self._place(handle) / EXIT).read_text())["code"]
+        except (OSError, ValueError, TypeError, LookupError):
+            return State.FAILED
+        return State.SUCCEEDED if code == 0 else State.FAILED
 
     def _pid(self, handle: str) -> int | None:
         """The process of a job that another launcher started, None where it is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -219,3 +220,29 @@ def test_braces_that_name_nothing_are_text(word: str) -> None:
 
 def test_fields_are_filled_once() -> None:
     assert fill(["{out}/{mix}{out}"], {"out": "{mix}", "mix": "a=1"}) == ["{mix}/a=1{mix}"]
+
+
+def test_a_trainer_that_outlives_its_build_is_taken_up_with_its_exit_code(tmp_path: Path) -> None:
+    """The build is killed while the trainer runs; the next build follows it to its end and learns how it ended."""
+    for code, state in ((0, State.SUCCEEDED), (3, State.FAILED)):
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        trainer = (
+            f"import pathlib, sys, time; pathlib.Path(r'{folder}', 'began').touch(); time.sleep(2); sys.exit({code})"
+        )
+        starter = (
+            "import sys, time\n"
+            "from pipelines.train.local import LocalLauncher\n"
+            "from pipelines.train.spec import TrainerSpec\n"
+            f"LocalLauncher(r'{folder}').submit(TrainerSpec(argv=[sys.executable, '-c', {trainer!r}]), {{}}, 'job')\n"
+            "time.sleep(60)\n"
+        )
+        build = subprocess.Popen([sys.executable, "-c", starter])
+        while not (folder / "began").exists():
+            assert build.poll() is None
+            time.sleep(0.05)
+        build.kill()
+        build.wait()
+        later = LocalLauncher(str(folder))
+        assert later.status("job") is State.RUNNING
+        assert later.follow("job", 60, lambda line: None) is state
