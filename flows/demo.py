@@ -50,13 +50,12 @@ def run_demo(root: Path, *, train: bool, pictures: int | None, build: Callable[.
     from flows.inspection import inspect_anything
 
     inspect_anything(str(version), root / "sheet.png", 6, 0, out)
-    out.print(f"try: pixelpairs verify {version}", markup=False, highlight=False, soft_wrap=True)
+    command = Path(sys.argv[0]).absolute()
+    out.print(f"try: {command} verify {version}", markup=False, highlight=False, soft_wrap=True)
     if not train:
-        out.print(
-            f"to train on it: pip install torch==2.13.0, then: pixelpairs demo --root {root}",
-            markup=False,
-            soft_wrap=True,
-        )
+        install = f"{sys.executable} -m pip install torch==2.13.0"
+        words = f"to train on it: make demo (or: {install} && {command} demo --root {root})"
+        out.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _champion(root: Path) -> Any:

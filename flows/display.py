@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -70,7 +71,7 @@ def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
 def _words(line: Line) -> str:
     words = {"done": "done", "cached": "already done", "failed": "FAILED"}[line.state]
     rows = f", {line.rows:,} rows" if line.rows else ""
-    note = f": {line.note}" if line.note else ""
+    note = f": {_plain(line.note)}" if line.note else ""
     return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
 
 
@@ -99,13 +100,14 @@ def _table(lines: list[Line]) -> Table:
             bar,
             f"{line.rows:,}" if line.rows else "",
             rate,
-            f"{time_text} {eta} {_plain(line.note)}",
+            escape(f"{time_text} {eta} {_plain(line.note)[:100]}"),
         )
     return grid
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", "\\[")[:100]
+    """One line without control characters: notes quote what was read."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _share(line: Line) -> float | None:

@@ -15,10 +15,12 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
-from pipelines.sources.image_text import UNREADABLE, file_format
+from pipelines.sources.image_parquet import UNREADABLE
+from pipelines.sources.image_text import file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
 from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.tarstream import Member, read_tar
 from pipelines.stage import Stage
 
 _PROBE_BYTES = 2 << 20
@@ -71,13 +73,12 @@ def rows_in(inputs: Inputs) -> tuple[int, bool]:
 
 
 def _tar_samples(url: str) -> int:
-    from pipelines.sources.tarstream import read_tar
-
     members, last = 0, 0
     with storage.open_read(url) as file:
-        for member in read_tar(file, max_member_bytes=0):
-            members, last = members + 1, member.offset
-            if last > _PROBE_BYTES:
+        for item in read_tar(file, max_member_bytes=0):
+            if isinstance(item, Member):
+                members, last = members + 1, item.offset + item.length
+            if item.offset > _PROBE_BYTES:
                 break
     return round(storage.size(url) / max(1, last) * members / _MEMBERS_A_SAMPLE) if members else 0
 

@@ -79,6 +79,8 @@ def run_beam(
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
+        if process.returncode != 0 and stop is not None and stop.is_set():
+            raise JobError(f"job {spec['job']} was stopped", expected=True)
         if process.returncode != 0:
             raise _failure(errors, process.returncode, spec["job"])
     url = storage.join(spec["folder"], "records.json")

@@ -84,6 +84,7 @@ def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageM
     folder = storage.join(root, stage.folder)
     storage.make_folder(folder)
     storage.sweep(folder)
+    storage.remove(storage.join(folder, manifests.NAME))  # of parts that are gone: it must not vouch for what follows
     began = time.monotonic()
     outcome = body(folder)
     steps = merge(outcome.steps)
@@ -110,5 +111,5 @@ def seconds(root: str, manifest: StageManifest) -> float | None:
     url = storage.join(root, manifest.folder, "timing.json")
     try:
         return float(json.loads(storage.read_bytes(url))["seconds"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError):
         return None

@@ -135,7 +135,10 @@ def expand(pattern: str) -> list[str]:
         found = [name for name in found if Path(name).is_file()]
     else:
         fs, path = _filesystem(pattern)
-        names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+        try:
+            names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+        except ValueError as error:  # such as `**` inside of a name
+            raise StorageError(f"{pattern}: {error}") from error
         scheme = pattern.partition("://")[0]
         found = [f"{scheme}://{fs.unstrip_protocol(name).partition('://')[2].lstrip('/')}" for name in sorted(names)]
     if not found:
@@ -282,6 +285,17 @@ def place(source: str, target: str) -> None:
             writer.write(piece)
 
 
+def remove(url: str) -> None:
+    """Removes a file if it is there."""
+    if is_local(url):
+        with _said_clearly(url):
+            local_path(url).unlink(missing_ok=True)
+    else:
+        fs, path = _filesystem(url)
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(path)
+
+
 def sweep(folder: str) -> int:
     """Removes temporary files in a local folder that dead processes of this host left; returns how many."""
     if not is_local(folder) or not local_path(folder).is_dir():
@@ -298,5 +312,5 @@ def sweep(folder: str) -> int:
 
 __all__ = [
     "AtomicFile", "StorageError", "exists", "expand", "fingerprint", "is_local", "join", "local_path", "make_folder",
-    "open_read", "place", "read_bytes", "read_ranges", "sha256_of", "size", "static_prefix", "sweep", "write_bytes",
+    "open_read", "place", "read_bytes", "read_ranges", "remove", "sha256_of", "size", "static_prefix", "sweep", "write_bytes",
 ]  # fmt: skip

@@ -56,13 +56,22 @@ class TableWriter:
     ) -> None:
         if kind is None and self._schema is not None:
             try:
-                self._flush(self._held_rows)
+                if self._held_rows or self._writer is None:
+                    self._flush(self._held_rows)
                 assert self._writer is not None
                 self._writer.close()
             except BaseException as fault:
+                self._forget()
                 self._file.__exit__(type(fault), fault, fault.__traceback__)
                 raise
+        if kind is not None:
+            self._forget()
         self._file.__exit__(kind, error, trace)
+
+    def _forget(self) -> None:
+        """Keeps the half-made writer from writing its footer when it is collected."""
+        if self._writer is not None:
+            self._writer.is_open = False
 
     def part(self, **facts: object) -> Part:
         """The record of the finished file."""

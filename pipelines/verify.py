@@ -71,11 +71,14 @@ def _check_sample(key: str, found: dict[str, bytes], kind: str) -> tuple[list[st
         found.get(RIGHT_TEXT, b"").decode("utf-8")
     except ValueError as error:
         return [*problems, f"{key}: {error}"], {}
+    if not isinstance(rest, dict) or not isinstance(rest.get("left_text"), str | None):
+        return [*problems, f"{key}: its json is not a sample's"], {}
     if rest.get("key") != key or rest.get("kind") != kind:
         problems.append(f"{key}: its json is of {rest.get('kind')} {rest.get('key')}")
     if kind == "image_alt" and photographs:
         digest = hashlib.sha256(found[photographs[0]]).hexdigest()
-        if digest != rest.get("image", {}).get("sha256"):
+        image = rest.get("image")
+        if not isinstance(image, dict) or digest != image.get("sha256"):
             problems.append(f"{key}: the photograph is not the one that was filtered")
     return problems, rest
 

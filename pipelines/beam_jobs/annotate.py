@@ -16,7 +16,7 @@ from pairs import alt_text, reasons, sentences, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
-from pipelines.ledger import Step
+from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part
 from pipelines.sources import bitext, documents, image_text
 from pipelines.sources.reading import Reading
@@ -81,6 +81,8 @@ class AnnotateUnit(beam.DoFn):
         )
         # An image with several texts becomes several rows; a document or a line stays one.
         read.rows_out = table.rows if spec["source"]["type"] == "image_text" else read.kept
+        if table.rows < read.kept and spec["source"]["type"] == "image_text":
+            raise LedgerError(f"{unit['path']}: {read.kept} sound records gave {table.rows} rows")
         errors = Part(
             path=f"errors-{number:05d}.jsonl",
             bytes=log.bytes,

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines import manifest as manifests
 from pipelines import storage
@@ -61,11 +62,17 @@ def publish(root: str, manifest: DatasetManifest, files: dict[str, str], content
         if local
         else folder
     )
+    if local:
+        _sweep(storage.join(root, "datasets", manifest.name))
     try:
         for path in sorted({*files, *contents}):
             storage.make_folder(storage.join(work, *path.split("/")[:-1]))
+        promised = {entry.path: entry.sha256 for entry in (*manifest.shards, *manifest.tables)}
         for path, url in sorted(files.items()):
             storage.place(url, storage.join(work, path))
+            # A finished stage is taken up by its parts' sizes; what is published is held against its hash.
+            if path in promised and storage.sha256_of(storage.join(work, path)) != promised[path]:
+                raise storage.StorageError(f"{url} has changed since it was written: remove its folder and build again")
         for path, content in sorted(contents.items()):
             storage.write_bytes(storage.join(work, path), content)
         storage.write_bytes(storage.join(work, manifests.NAME), data)
@@ -83,6 +90,13 @@ def publish(root: str, manifest: DatasetManifest, files: dict[str, str], content
                 shutil.rmtree(storage.local_path(work))
         raise
     return Published(folder, manifest.version, digest, new=True)
+
+
+def _sweep(folder: str) -> None:
+    """Removes what a killed build had gathered; the number in its name is that of a process that is gone."""
+    for path in storage.local_path(folder).glob(".publishing-*"):
+        if Path("/proc/self").exists() and not Path("/proc", path.name.rpartition("-")[2]).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def promote(root: str, published: Published) -> dict[str, str]:

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,8 @@ _OBJECT_STORE_BYTES = 128 << 20  # tasks return small records; pixels never pass
 _RETRIES = 3  # of a worker that died; an exception is not retried, it would come again
 _IN_FLIGHT_PER_WORKER = 2
 _WAIT_SECONDS = 0.05
-_CANCEL_SECONDS = 15
-
-_log = logging.getLogger(__name__)
+_TIDY_SECONDS = 5
+_END_SECONDS = 10
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class Session:
         self._address = address
         self._workers = workers
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._cancelled: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._cancelled: queue.SimpleQueue[tuple[Future[Any], bool]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -68,16 +67,17 @@ class Session:
         return call.future
 
     def cancel(self, futures: list[Future[Any]]) -> None:
-        """Ends calls, running ones too, and waits some seconds for them to put their half-written files away."""
-        for future in futures:
-            if not future.cancel():
-                self._cancelled.put(future)
-        for future in futures:
-            if not future.done():
-                try:
-                    future.exception(timeout=_CANCEL_SECONDS)
-                except TimeoutError:
-                    _log.warning("a cancelled Ray task did not end within %d s", _CANCEL_SECONDS)
+        """Ends calls, running ones too.
+
+        A running call is interrupted and has some seconds to put its half-written file away; then its worker is ended.
+        """
+        running = [future for future in futures if not future.cancel()]
+        for force, seconds in ((False, _TIDY_SECONDS), (True, _END_SECONDS)):
+            running = [future for future in running if not future.done()]
+            for future in running:
+                self._cancelled.put((future, force))
+            if running:
+                wait(running, timeout=seconds)
 
     def close(self) -> None:
         """Ends Ray if this session started it. No call can follow."""
@@ -144,12 +144,12 @@ class Session:
     def _cancel_asked(self, ray: Any, flying: dict[Any, _Call]) -> None:
         while True:
             try:
-                future = self._cancelled.get_nowait()
+                future, force = self._cancelled.get_nowait()
             except queue.Empty:
                 return
             for reference, call in flying.items():
                 if call.future is future:
-                    ray.cancel(reference, force=False)
+                    ray.cancel(reference, force=force)
 
     def _fail_all(self, flying: dict[Any, _Call], error: BaseException) -> None:
         with self._lock:

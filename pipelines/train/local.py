@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +20,10 @@ from pipelines.train.spec import State, TrainerSpec, fill
 
 LOG = "log.txt"
 STATE = "state.json"
+EXIT = "exit.json"
 _TAIL_BYTES = 20_000
 _GRACE_SECONDS = 10
+_POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class LocalLauncher:
 
     folder: str
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _cancelled: set[str] = field(default_factory=set)
 
     def _place(self, job_id: str) -> Path:
         return storage.local_path(storage.join(self.folder, job_id))
@@ -50,9 +55,12 @@ class LocalLauncher:
         words = fill(spec.argv, fields)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **spec.env}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], environment.get("PYTHONPATH", "")]))
+        if shutil.which(words[0], path=environment.get("PATH")) is None:
+            raise FileNotFoundError(errno.ENOENT, "no such program", words[0])
+        (place / EXIT).unlink(missing_ok=True)
         with (place / LOG).open("wb") as log:
             process = subprocess.Popen(
-                words,
+                [sys.executable, "-m", "pipelines.train.supervise", str(place / EXIT), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -60,6 +68,7 @@ class LocalLauncher:
                 start_new_session=True,
             )
         self._running[job_id] = process
+        self._cancelled.discard(job_id)
         (place / STATE).write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
         return job_id
 
@@ -70,16 +79,26 @@ class LocalLauncher:
             code = process.poll()
             if code is None:
                 return State.RUNNING
-            if code < 0:
+            if handle in self._cancelled:
                 return State.CANCELLED
             return State.SUCCEEDED if code == 0 else State.FAILED
+        if self._pid(handle) is not None:
+            return State.RUNNING
+        try:
+            code = json.loads((self._place(handle) / EXIT).read_text())["code"]
+        except (OSError, ValueError, TypeError, LookupError):
+            return State.FAILED
+        return State.SUCCEEDED if code == 0 else State.FAILED
+
+    def _pid(self, handle: str) -> int | None:
+        """The process of a job that another launcher started, None where it is gone."""
         try:
             state = json.loads((self._place(handle) / STATE).read_text())
-        except (OSError, ValueError):
-            return State.FAILED
+            pid, started = int(state["pid"]), str(state["started"])
+        except (OSError, ValueError, TypeError, LookupError):
+            return None
         # The start time tells the job from a later process with the same number.
-        alive = state.get("started") is not None and _started(int(state["pid"])) == state["started"]
-        return State.RUNNING if alive else State.FAILED
+        return pid if _started(pid) == started else None
 
     def logs(self, handle: str) -> str:
         """The last 20 kB of what it printed."""
@@ -91,16 +110,25 @@ class LocalLauncher:
             return ""
 
     def cancel(self, handle: str) -> None:
-        """Asks the job's process group to end, and ends it after 10 s."""
+        """Asks the job's process group to end, and ends what is left of it after 10 s.
+
+        Also for a job that another process started. What its command has started dies with it, unless it made a session of its own.
+        """
         process = self._running.get(handle)
-        if process is None or process.poll() is not None:
+        if process is not None and process.poll() is not None:
             return
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=_GRACE_SECONDS)
-                return
+        pid = process.pid if process is not None else self._pid(handle)
+        if pid is None:
+            return
+        self._cancelled.add(handle)
+        _signal(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        # The command is not waited for yet: until then its number, which is the group's, belongs to no other process.
+        while _started(pid) is not None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        _signal(pid, signal.SIGKILL)
+        if process is not None:
+            process.wait()
 
     def follow(self, handle: str, timeout: float | None, said: Callable[[str], None]) -> State:
         """Waits for the end, handing on each line that the job prints.
@@ -108,10 +136,14 @@ class LocalLauncher:
         Args:
             handle: From `submit`.
             timeout: Seconds; a job that takes longer is cancelled.
-            said: Called with each whole line.
+            said: Called with each line.
         """
         began = time.monotonic()
         path = self._place(handle) / LOG
+
+        def say(line: bytes) -> None:
+            said(line.decode("utf-8", "replace"))
+
         with path.open("rb") as log:
             rest = b""
             while True:
@@ -119,13 +151,20 @@ class LocalLauncher:
                 rest += log.read()
                 *lines, rest = rest.split(b"\n")
                 for line in lines:
-                    said(line.decode("utf-8", "replace"))
+                    say(line)
                 if state is not State.RUNNING:
+                    if rest:
+                        say(rest)
                     return state
                 if timeout is not None and time.monotonic() - began > timeout:
                     self.cancel(handle)
                     return State.CANCELLED
-                time.sleep(0.2)
+                time.sleep(_POLL_SECONDS)
+
+
+def _signal(group: int, sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, sign)
 
 
 def _started(pid: int) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import manifest as manifests
 from pipelines import storage
 from pipelines.dataset import DatasetError, DatasetManifest, load
-from pipelines.train.local import LocalLauncher
+from pipelines.train.local import LOG, LocalLauncher
 from pipelines.train.spec import State, TrainerSpec
 
 RESULT = "result.json"
@@ -94,11 +94,27 @@ def train(
         launcher.cancel(handle)
         raise
     result_url = storage.join(out, RESULT)
-    result = json.loads(storage.read_bytes(result_url)) if storage.exists(result_url) else {}
+    result, fault = _result(result_url)
+    if fault and state is State.SUCCEEDED:
+        raise TrainError(f"the trainer ended well, but {result_url} is not what it should have written: {fault}")
     storage.write_bytes(
         done, json.dumps({"state": state, "manifest_sha256": digest, "result": result}, indent=1).encode()
     )
     if state is not State.SUCCEEDED:
         tail = "\n".join(launcher.logs(handle).splitlines()[-15:])
-        raise TrainError(f"the trainer {state}; its log is {out}/log.txt and ends:\n{tail}")
+        how = "was stopped" if state is State.CANCELLED else "failed"
+        if state is State.CANCELLED and spec.timeout_seconds is not None:
+            how += f": it took more than {spec.timeout_seconds:g} s"
+        raise TrainError(f"the trainer {how}; its log is {out}/{LOG} and ends:\n{tail}")
     return Trained(out, result, new=True)
+
+
+def _result(url: str) -> tuple[dict[str, Any], str]:
+    """What the trainer left, and what is wrong with it ("" for nothing); a trainer need not leave any."""
+    if not storage.exists(url):
+        return {}, ""
+    try:
+        found = json.loads(storage.read_bytes(url))
+    except ValueError as error:
+        return {}, str(error)
+    return (found, "") if isinstance(found, dict) else ({}, "no JSON object")

@@ -23,7 +23,7 @@ from pipelines.beam_jobs import annotate, counting, pairs_job, table_job
 from pipelines.jobs import outcome_of
 from pipelines.ledger import check, check_chain, merge
 from pipelines.manifest import StageManifest
-from pipelines.sources import image_text
+from pipelines.sources import image_parquet, image_text
 from pipelines.tables import read_batches
 
 pytestmark = pytest.mark.engine
@@ -141,7 +141,7 @@ def test_other_batches_and_more_buckets_give_the_same_pairs(
     """Batches of 7 rows to the byte; with five buckets the same rows in five parts."""
     made, annotated, pairs = done
     monkeypatch.setattr(image_text, "BATCH_ROWS", 7)
-    monkeypatch.setattr(image_text, "_PARQUET_BATCH", 5)
+    monkeypatch.setattr(image_parquet, "_PARQUET_BATCH", 5)
     units = made.inputs("web").units()
     folder = tmp_path / "stages" / "annotate"
     folder.mkdir(parents=True)

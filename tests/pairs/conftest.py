@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from pairs.language import LanguageIdentifier
-
-# No deadline: the first call of a compiled function compiles it. No database: tests leave nothing behind.
-settings.register_profile("pairs", deadline=None, database=None)
-settings.load_profile("pairs")
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

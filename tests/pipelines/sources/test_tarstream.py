@@ -369,6 +369,9 @@ def test_whatever_happens_to_an_archive_nothing_is_lost_in_silence(
     items = list(read_tar(io.BytesIO(data), max_member_bytes=LIMIT))
     members = {item.name: item.offset for item in items if isinstance(item, Member)}
     missing = {info.name for info, _ in MANY} - set(members)
+    gone = len(pack(*MANY, form=form)) - len(data)
+    if gone and gone % 512 == 0 and data.endswith(bytes(1024)):
+        return  # whole blocks cut out can be whole members: the rest is a sound archive, and no reader could tell
     # What is wiped up to the end looks like a shorter archive, what is wiped up to a whole record like two that were joined.
     joined = any((offset - 512) % 10240 == 0 for offset in members.values() if offset > 512)
     if missing and len(items) == len(members) and not joined:

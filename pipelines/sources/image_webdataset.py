@@ -1,0 +1,127 @@
+"""Records of WebDataset tars: photographs with texts, as img2dataset and others write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from pairs.images import ImageError
+from pipelines.sources.image_records import checked_image, several, too_long, with_languages
+from pipelines.sources.reading import Reading, SourceError, open_decompressed, text_of
+from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.tarstream import Damage, Member, read_tar
+
+_IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl", "ppm", "ico")
+
+
+def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Reading) -> Iterator[dict[str, Any]]:
+    """Samples of a tar: neighbouring members with one name up to the first dot, as webdataset groups them."""
+    limit = max(source.max_image_bytes, source.max_record_bytes)
+    seekable = not url.endswith((".gz", ".zst"))
+    sample: dict[str, Member] = {}
+    current = ""
+    broken: str | None = None
+    seen: set[str] = set()
+    with open_decompressed(url) as file:
+        if not seekable:
+            raise SourceError(f"{url}: a compressed tar cannot be read at random; unpack it, or name plain .tar files")
+        for item in read_tar(file, max_member_bytes=limit):
+            if isinstance(item, Damage):
+                key = _split(item.name)[0] if item.name else ""
+                if key and key == current:
+                    broken = item.reason  # the sample loses a member: one record in error, logged when the sample ends
+                else:
+                    reading.error(path, f"member {item.name or '?'} at byte {item.offset}", item.reason, item.detail)
+                continue
+            key, extension = _split(item.name)
+            if not extension or key.endswith("/") or not key:
+                continue  # no member of a sample: without an extension, or hidden
+            if key != current:
+                yield from _sample(source, path, current, sample, broken, seen, reading)
+                current, sample, broken = key, {}, None
+            if extension in sample:
+                broken = "duplicate_member"
+            # Only what is used is kept, so that a sample of very many members does not fill the memory.
+            used = extension in ("txt", "json") or (extension in _IMAGE_EXTENSIONS and not _pictures(sample))
+            sample[extension] = item if used else replace(item, data=None)
+        yield from _sample(source, path, current, sample, broken, seen, reading)
+
+
+def _split(name: str) -> tuple[str, str]:
+    folder, _, base = name.rpartition("/")
+    stem, _, extension = base.partition(".")
+    return (f"{folder}/{stem}" if folder else stem), extension.lower()
+
+
+def _pictures(sample: Mapping[str, Member]) -> list[str]:
+    return [name for name in sample if name in _IMAGE_EXTENSIONS]
+
+
+def _sample(
+    source: ImageTextSource,
+    path: str,
+    key: str,
+    sample: Mapping[str, Member],
+    broken: str | None,
+    seen: set[str],
+    reading: Reading,
+) -> Iterator[dict[str, Any]]:
+    if not sample:
+        return
+    begin = next(iter(sample.values())).offset
+    # A name may come again in joined archives: told apart by place (a name has no dot after its last slash, so this is none).
+    origin = f"{path}#{key}" + (f".b{begin}" if key in seen else "")
+    seen.add(key)
+    at = f"sample {key}"
+    if broken is not None:
+        detail = "two members have one name" if broken == "duplicate_member" else "a member of this sample is damaged"
+        reading.error(path, at, broken, detail)
+        return
+    pictures = _pictures(sample)
+    if not pictures:
+        reading.error(path, at, "no_image", f"members: {', '.join(sorted(sample))}")
+        return
+    member = sample[pictures[0]]
+    try:
+        fields = _json_fields(sample.get("json"))
+        texts = _member_texts(source, sample, fields)
+    except ValueError as error:
+        reading.error(path, at, "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_text", error)
+        return
+    if (length := too_long(source, texts)) is not None:
+        reading.error(path, at, "text_too_long", f"{length} bytes")
+        return
+    try:
+        image = checked_image(source, member.data, member.length, f"source:{path}", member.offset)
+    except ImageError as error:
+        reading.error(path, at, error.reason, error)
+        return
+    reading.records += 1
+    named = source.columns.url or "url"
+    yield {"at": origin, "url": text_of(fields.get(named)), "texts": texts, "image": image}
+
+
+def _json_fields(member: Member | None) -> dict[str, Any]:
+    if member is None:
+        return {}
+    if member.data is None:
+        raise ValueError(f"json of {member.length} bytes")
+    fields = orjson.loads(member.data)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _member_texts(
+    source: ImageTextSource, sample: Mapping[str, Member], fields: Mapping[str, Any]
+) -> list[tuple[str | None, str | None]]:
+    language = text_of(fields.get(source.columns.language or "lang"))
+    single: list[tuple[str | None, str | None]] = []
+    if (member := sample.get("txt")) is not None:
+        if member.data is None:
+            raise ValueError(f"text of {member.length} bytes")
+        single.append((language, member.data.decode("utf-8")))
+    elif (text := text_of(fields.get(source.columns.text or "caption"))) is not None:
+        single.append((language, text))
+    return with_languages(single, several(fields.get(source.columns.texts or "texts")))
