@@ -71,7 +71,7 @@ def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
 def _words(line: Line) -> str:
     words = {"done": "done", "cached": "already done", "failed": "FAILED"}[line.state]
     rows = f", {line.rows:,} rows" if line.rows else ""
-    note = f": {_plain(line.note)}" if line.note else ""
+    note = f": {plain(line.note)}" if line.note else ""
     return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
 
 
@@ -100,14 +100,14 @@ def _table(lines: list[Line]) -> Table:
             bar,
             f"{line.rows:,}" if line.rows else "",
             rate,
-            escape(f"{time_text} {eta} {_plain(line.note)[:100]}"),
+            escape(f"{time_text} {eta} {plain(line.note)[:100]}"),
         )
     return grid
 
 
-def _plain(text: str) -> str:
-    """One line without control characters: notes quote what was read."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def plain(text: str) -> str:
+    """One line without control characters: what files say is shown, never obeyed."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _share(line: Line) -> float | None:

@@ -274,6 +274,7 @@ def place(source: str, target: str) -> None:
         link = target_path.with_name(f".{target_path.name}{_TEMPORARY}{_owner()}")
         try:
             os.link(local_path(source), link)
+            link.chmod(0o444)  # one file under two names: an edit of either would change what is published
             os.replace(link, target_path)  # noqa: PTH105
             return
         except OSError:
