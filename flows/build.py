@@ -142,6 +142,10 @@ def prepare(recipe: str, root: str, workers: int | None = None) -> Build:
     if workers is not None:
         runtime = loaded.recipe.runtime.model_copy(update={"workers": workers})
         loaded = dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"runtime": runtime}))
+    if root.startswith("memory://"):
+        raise storage.StorageError(
+            "memory:// is the memory of one process, and a build has several: name a folder or a store"
+        )
     if storage.is_local(root):
         root = str(storage.local_path(root).absolute())
     build = Build(loaded, root)

@@ -195,6 +195,16 @@ def preview(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe: every field with its description, bounds and default."""
+    import json
+
+    from flows.recipe import schema as recipe_schema
+
+    sys.stdout.write(json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n")
+
+
+@app.command()
 def demo(
     root: Annotated[Path, typer.Option(help="where the demo's input, stages and data set go")] = Path("build/demo"),
     train: Annotated[bool, typer.Option("--train/--no-train", help="train on what was built")] = True,
