@@ -15,8 +15,8 @@ from pipelines import gate, stage, storage
 from pipelines.dataset import DatasetManifest, ShardEntry, TableEntry
 from pipelines.ledger import check_chain
 from pipelines.manifest import StageManifest
-from pipelines.publish import card, croissant, index, sheet
-from pipelines.publish.version import version_of
+from pipelines.publish import sheet
+from pipelines.publish.version import side_files, version_of
 
 SAMPLES_A_KIND = 8
 _SHARDS_SAMPLED = 4
@@ -137,7 +137,7 @@ def assemble(build: Build, made: Made) -> Assembled:
     log = errors_log(build, made)
     assembled.contents["report.html"] = render_report(_report(build, made, assembled, log))
     if assembled.passed:
-        assembled.contents |= _side_files(manifest, log)
+        assembled.contents |= {**side_files(manifest), "errors.jsonl": log}
     return assembled
 
 
@@ -224,15 +224,3 @@ def _report(build: Build, made: Made, assembled: Assembled, log: bytes) -> Repor
         timings={item.stage: took for item in made.every() if (took := stage.seconds(build.root, item)) is not None},
         failed=not assembled.passed,
     )
-
-
-def _side_files(manifest: DatasetManifest, log: bytes) -> dict[str, bytes]:
-    contents = {
-        "train/sizes.json": index.sizes(manifest),
-        "README.md": card.card(manifest),
-        "croissant.json": croissant.croissant(manifest),
-        "errors.jsonl": log,
-    }
-    for kind in manifest.samples():
-        contents[f"train/{kind}.wids.json"] = index.wids_index(manifest, kind)
-    return contents

@@ -35,6 +35,10 @@ PROMOTED = "pixelpairs.dataset.promoted"
 _SIDE_BY_SIDE = max(2, min(8, os.cpu_count() or 2))
 
 
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 class GateError(Exception):
     """The gate let nothing through; the message says which bounds failed and where the report lies."""
 
@@ -93,9 +97,7 @@ class _Tasks:
             try:
                 manifest, ran = work(lambda done, parts: self.board.update(name, done, parts))
             except BaseException as error:
-                self.board.finish(
-                    name, "failed", note=str(error).splitlines()[0] if str(error) else type(error).__name__
-                )
+                self.board.finish(name, "failed", note=_first_line(error))
                 raise
             self.results[name], self.ran[name] = manifest, ran
             self.board.finish(name, "done" if ran else "cached", rows=_rows(manifest))
@@ -140,6 +142,10 @@ def prepare(recipe: str, root: str, workers: int | None = None) -> Build:
     if workers is not None:
         runtime = loaded.recipe.runtime.model_copy(update={"workers": workers})
         loaded = dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"runtime": runtime}))
+    if root.startswith("memory://"):
+        raise storage.StorageError(
+            "memory:// is the memory of one process, and a build has several: name a folder or a store"
+        )
     if storage.is_local(root):
         root = str(storage.local_path(root).absolute())
     build = Build(loaded, root)
@@ -175,7 +181,7 @@ def run_build(recipe: str, root: str, *, train_after: bool, workers: int | None)
     try:
         built = _publish(build, made)
     except BaseException as error:
-        context.board.finish("publish", "failed", note=str(error).splitlines()[0])
+        context.board.finish("publish", "failed", note=_first_line(error))
         raise
     context.board.finish("publish", "done", rows=sum(built.manifest.samples().values()))
     built.ran = [name for name, ran in tasks.ran.items() if ran]
@@ -301,7 +307,7 @@ def _hand_over(built: Built, spec: TrainerSpec, board: Board) -> Trained:
     try:
         trained = train_model(built.folder, digest, spec)
     except BaseException as error:
-        board.finish("train", "failed", note=str(error).splitlines()[0])
+        board.finish("train", "failed", note=_first_line(error))
         raise
     board.finish("train", "done" if trained.new else "cached", note=_figures(trained))
     return trained

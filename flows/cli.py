@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 
 from flows import environment
+from flows.display import plain
 
 app = typer.Typer(
     name="pixelpairs",
@@ -26,6 +28,16 @@ err = Console(emoji=False, stderr=True)
 
 FAILED = 1
 WRONG_CALL = 2
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: the same way out as Ctrl-C, so that jobs and servers are ended."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 @contextmanager
@@ -45,12 +57,15 @@ def _exit_codes() -> Iterator[None]:
     except (RecipeError, SourceError, FontError) as error:
         _say(error)
         raise typer.Exit(WRONG_CALL) from error
-    except (JobError, LedgerError, StorageError, DatasetError, TrainError) as error:
+    except (JobError, LedgerError, StorageError, DatasetError, TrainError, OSError) as error:
         _say(error)
         raise typer.Exit(FAILED) from error
+    except _Terminated as error:
+        err.print("terminated")
+        raise typer.Exit(TERMINATED) from error
     except KeyboardInterrupt as error:
         err.print("interrupted")
-        raise typer.Exit(130) from error
+        raise typer.Exit(INTERRUPTED) from error
     except Exception as error:
         if type(error).__name__ == "GateError":
             _say(error)
@@ -60,7 +75,8 @@ def _exit_codes() -> Iterator[None]:
 
 def _say(error: object) -> None:
     err.print("error: ", style="bold red", end="")
-    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    words = "\n".join(plain(line) for line in str(error).splitlines())
+    err.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -90,10 +106,13 @@ def build(
 def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
     from flows.build import Context, build_dataset, prepare, share
     from flows.display import showing, summary
+    from flows.guardian import watch_over_this_process
 
+    signal.signal(signal.SIGTERM, _terminate)
     prepare(recipe, root, workers)  # the user's mistakes come to light before anything starts
     context = Context()
     share(context)
+    watch_over_this_process()
     with showing(context.board, out):
         build_dataset(recipe=recipe, root=root, train_after=train, workers=workers)
     assert context.built is not None
@@ -216,6 +235,16 @@ def preview(
     for note in notes:
         out.print(note, highlight=False)
     out.print(str(output), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe: every field with its description, bounds and default."""
+    import json
+
+    from flows.recipe import schema as recipe_schema
+
+    sys.stdout.write(json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n")
 
 
 @app.command()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MARKS = {"waiting": "·", "running": "▶", "done": "✔", "cached": "↻", "failed": "✘"}
 _STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "cached": "blue", "failed": "bold red"}
 _REFRESH_SECONDS = 0.25
+_WORD_SECONDS = 30.0  # between the lines about a stage that runs, where there is no terminal
 
 
 @contextmanager
@@ -55,14 +56,23 @@ def _animate(board: Board, live: Live, stop: threading.Event) -> None:
 
 
 def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
-    """One line a stage when it ends."""
+    """One line a stage when it ends, and one now and then while it runs long."""
     told: set[str] = set()
+    spoke: dict[str, float] = {}
     while True:
         last = stop.is_set()
+        now = time.monotonic()
         for line in board.snapshot():
             if line.stage not in told and line.state in ("done", "cached", "failed"):
                 told.add(line.stage)
                 console.print(_words(line), markup=False, highlight=False, soft_wrap=True)
+            elif line.state == "running" and now - spoke.setdefault(line.stage, now) >= _WORD_SECONDS:
+                spoke[line.stage] = now
+                share = _share(line)
+                part = f" ({share:.0%})" if share is not None else ""
+                note = f": {plain(line.note)}" if line.note else ""
+                words = f"{line.stage}: running, {line.rows:,} rows{part}, {now - line.began:.0f} s{note}"
+                console.print(words, markup=False, highlight=False, soft_wrap=True)
         if last:
             return
         stop.wait(_REFRESH_SECONDS)
@@ -71,7 +81,7 @@ def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
 def _words(line: Line) -> str:
     words = {"done": "done", "cached": "already done", "failed": "FAILED"}[line.state]
     rows = f", {line.rows:,} rows" if line.rows else ""
-    note = f": {_plain(line.note)}" if line.note else ""
+    note = f": {plain(line.note)}" if line.note else ""
     return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
 
 
@@ -100,14 +110,14 @@ def _table(lines: list[Line]) -> Table:
             bar,
             f"{line.rows:,}" if line.rows else "",
             rate,
-            escape(f"{time_text} {eta} {_plain(line.note)[:100]}"),
+            escape(f"{time_text} {eta} {plain(line.note)[:100]}"),
         )
     return grid
 
 
-def _plain(text: str) -> str:
-    """One line without control characters: notes quote what was read."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def plain(text: str) -> str:
+    """One line without control characters: what files say is shown, never obeyed."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _share(line: Line) -> float | None:

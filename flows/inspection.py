@@ -12,10 +12,13 @@ import orjson
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
+from flows.display import plain
 from pipelines import dataset, storage, verify
 from pipelines.ledger import LedgerError, check
 from pipelines.publish import sheet
+from pipelines.publish.version import side_files, version_of
 from pipelines.sources.tarstream import Damage, read_tar
 from rendering import RenderSpec, load_font
 
@@ -39,13 +42,17 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
     """
     manifest = dataset.load(folder)
     problems: list[str] = []
-    spec = RenderSpec.from_dict(manifest.render["spec"])
-    paths = tuple(fonts or manifest.recipe.get("render", {}).get("fonts", ()))
+    try:
+        spec = RenderSpec.from_dict(manifest.render["spec"])
+        promised = manifest.render["digest"], manifest.render["font"]["name"], manifest.render["font"]["sha256"][:12]
+    except (LookupError, TypeError, ValueError) as error:
+        raise dataset.DatasetError(f"{folder}: the manifest's words on rendering cannot be read: {error}") from error
+    paths = fonts
     font = load_font(*paths)
-    if spec.digest(font) != manifest.render["digest"]:
+    if spec.digest(font) != promised[0]:
         raise dataset.DatasetError(
-            f"{folder} was rendered with {manifest.render['font']['name']} (sha256 {manifest.render['font']['sha256'][:12]}…), "
-            f"this is {font.name} ({font.sha256[:12]}…): name the font files"
+            f"{folder} was rendered with {promised[1]} (sha256 {promised[2]}…), this is {font.name} ({font.sha256[:12]}…): "
+            "name its files by --font"
         )
     for kind, steps in sorted(manifest.ledger.items()):
         try:
@@ -66,17 +73,46 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
             for read in pool.map(verify.verify_shard, [shared] * len(shards), shards):
                 problems += [f"{read['path']}: {problem}" for problem in read["problems"]]
                 bars.advance(bar, read["samples"])
+    problems += _side_problems(folder, manifest)
     for problem in problems:
-        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(problem), markup=False, highlight=False, soft_wrap=True)
     samples = sum(shard.samples for shard in manifest.shards)
     verdict = f"{len(problems)} problems" if problems else "whole"
     counts = f"{len(shards):,} shards, {samples:,} samples, {len(manifest.tables)} tables"
-    console.print(
-        f"{manifest.name} {manifest.version}: {counts}: {verdict}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    words = plain(f"{manifest.name} {manifest.version}: {counts}: {verdict}")
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
     return not problems
+
+
+def _side_problems(folder: str, manifest: dataset.DatasetManifest) -> list[str]:
+    """What is wrong with a version apart from its shards' content."""
+    problems = []
+    if version_of(manifest) != manifest.version:
+        problems.append(f"MANIFEST.json has been changed: its content is that of version {version_of(manifest)}")
+    paths = [entry.path for entry in (*manifest.shards, *manifest.tables)]
+    problems += [f"{path}: listed {count} times" for path, count in Counter(paths).items() if count > 1]
+    expected = side_files(manifest)
+    for path, content in sorted(expected.items()):
+        url = storage.join(folder, path)
+        if not storage.exists(url):
+            problems.append(f"{path} is gone")
+        elif storage.read_bytes(url) != content:
+            problems.append(f"{path} is not what the manifest gives")
+    errors = storage.join(folder, "errors.jsonl")
+    logged = (
+        sum(orjson.loads(line)["rows"] for line in storage.read_bytes(errors).splitlines())
+        if storage.exists(errors)
+        else -1
+    )
+    if logged != sum(manifest.errors.values()):
+        problems.append(f"errors.jsonl: {max(logged, 0)} records, the manifest says {sum(manifest.errors.values())}")
+    if storage.is_local(folder):
+        known = {*paths, *expected}
+        for place in ("train", "tables"):
+            for found in sorted(storage.local_path(folder).glob(f"{place}/*")):
+                if f"{place}/{found.name}" not in known:
+                    problems.append(f"{place}/{found.name}: is not in the manifest")
+    return problems
 
 
 def inspect_anything(what: str, output: Path, count: int, seed: int, console: Console) -> None:
@@ -89,7 +125,7 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         _inspect_tar(what, output, count, seed, console)
         return
     manifest = dataset.load(what)
-    table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
+    table = Table(title=Text(plain(f"{manifest.name} {manifest.version}")), title_justify="left")
     for name in ("kind", "samples", "shards", "bytes", "languages"):
         table.add_column(name, justify="right" if name in ("samples", "shards", "bytes") else "left")
     samples: list[sheet.Sample] = []
@@ -99,14 +135,16 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         for counts in manifest.languages.get(kind, {}).values():
             languages.update(counts)
         top = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(6))
-        table.add_row(kind, f"{number:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}", top)
+        table.add_row(
+            kind, f"{number:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}", Text(plain(top))
+        )
         chosen = [shard for shard in shards if shard.samples][:_SHARDS_SAMPLED]
         for index, shard in enumerate(chosen):
             share = count // len(chosen) + (index < count % len(chosen))
             samples += sheet.sample_shard(storage.join(what, shard.path), share, seed)
     console.print(table)
     for entry in manifest.tables:
-        console.print(f"table {entry.path}: {entry.rows:,} rows", highlight=False)
+        console.print(plain(f"table {entry.path}: {entry.rows:,} rows"), markup=False, highlight=False)
     _draw(samples, output, console)
 
 
@@ -131,11 +169,15 @@ def _inspect_tar(url: str, output: Path, count: int, seed: int, console: Console
                     damage.append(f"{member.name}: not json")
                     continue
                 languages[str(rest.get("right_lang") or "und") if isinstance(rest, dict) else "und"] += 1
-    console.print(f"{url}: {storage.size(url):,} bytes, {len(keys):,} samples", highlight=False, soft_wrap=True)
-    console.print("members: " + ", ".join(f"{name} {n:,}" for name, n in sorted(extensions.items())), highlight=False)
-    console.print("languages: " + ", ".join(f"{code} {n:,}" for code, n in languages.most_common(12)), highlight=False)
+    console.print(
+        f"{url}: {storage.size(url):,} bytes, {len(keys):,} samples", markup=False, highlight=False, soft_wrap=True
+    )
+    members = ", ".join(f"{name} {n:,}" for name, n in sorted(extensions.items()))
+    spoken = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(12))
+    console.print(plain(f"members: {members}"), markup=False, highlight=False, soft_wrap=True)
+    console.print(plain(f"languages: {spoken}"), markup=False, highlight=False, soft_wrap=True)
     for line in damage:
-        console.print(line, markup=False, style="red", soft_wrap=True)
+        console.print(plain(line), markup=False, style="red", soft_wrap=True)
     _draw(sheet.sample_shard(url, count, seed), output, console)
 
 

@@ -99,7 +99,7 @@ def load(folder: str) -> DatasetManifest:
         raise DatasetError(f"{folder} holds no {manifests.NAME}: not a published version")
     try:
         manifest = DatasetManifest.model_validate_json(storage.read_bytes(url))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{url} cannot be read: {error}") from error
     if manifest.schema_version != SCHEMA_VERSION:
         raise DatasetError(f"{url} is of schema version {manifest.schema_version}; this program reads {SCHEMA_VERSION}")

@@ -78,7 +78,7 @@ def evaluate(
     steps = [step for kind in sorted(ledger) for step in ledger[kind]]
     checks.append(_most("error rate", error_rate(steps), bounds.max_error_rate))
     for kind in sorted({*samples, *bounds.min_samples}):
-        least = max(1, bounds.min_samples.get(kind, 1))  # type: ignore[call-overload]
+        least = bounds.min_samples.get(kind, 1)  # type: ignore[call-overload]
         checks.append(_least(f"{kind}: samples", samples.get(kind, 0), least))
         for side, count in sorted(cut.get(kind, {}).items()):
             checks.append(

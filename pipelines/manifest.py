@@ -72,7 +72,7 @@ class StageManifest(BaseModel):
     @property
     def rows(self) -> int:
         """Rows of all table and shard parts."""
-        return sum(part.rows for part in self.parts)
+        return sum(part.rows for part in self.parts if part.role in ("table", "shard"))
 
 
 def read(folder: str) -> StageManifest | None:

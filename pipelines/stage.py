@@ -6,6 +6,7 @@ Caching, resuming and idempotence are this one rule, independent of any orchestr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from pipelines.ledger import check, merge
 from pipelines.manifest import Part, StageManifest
 
 KEY_DIGITS = 16
+STAMPS = "stamps.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,42 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def done(root: str, stage: Stage, *, content: bool = False) -> StageManifest | None:
-    """The manifest of a stage that is finished and whole, else None."""
+def done(root: str, stage: Stage) -> StageManifest | None:
+    """The manifest of a stage that is finished and whole, else None.
+
+    Parts are hashed once: while their sizes and times are those that were noted then, they are taken as unchanged.
+    """
     folder = storage.join(root, stage.folder)
     found = manifests.read(folder)
-    if found is None or found.key != stage.key or not manifests.whole(folder, found, content=content):
+    if found is None or found.key != stage.key or not manifests.whole(folder, found):
         return None
+    stamps = _stamps(folder, found)
+    if stamps is not None and stamps != _noted(folder):
+        if not manifests.whole(folder, found, content=True):
+            return None
+        _note(folder, stamps)
     return found
+
+
+def _stamps(folder: str, manifest: StageManifest) -> dict[str, list[int]] | None:
+    """Size and time of each part; None on a store without such, whose objects do not change in place."""
+    if not storage.is_local(folder):
+        return None
+    facts = {part.path: storage.local_path(storage.join(folder, part.path)).stat() for part in manifest.parts}
+    return {path: [fact.st_size, fact.st_mtime_ns] for path, fact in facts.items()}
+
+
+def _noted(folder: str) -> Any:
+    try:
+        return json.loads(storage.read_bytes(storage.join(folder, STAMPS)))
+    except (OSError, ValueError):
+        return None
+
+
+def _note(folder: str, stamps: dict[str, list[int]] | None) -> None:
+    if stamps is not None:
+        with contextlib.suppress(storage.StorageError):  # a root that may only be read is hashed each time
+            storage.write_bytes(storage.join(folder, STAMPS), json.dumps(stamps).encode())
 
 
 def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageManifest, bool]:
@@ -102,6 +133,7 @@ def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageM
     # How long it took belongs to this run, not to the output: beside the manifest, outside every digest.
     timing = {"seconds": round(time.monotonic() - began, 3)}
     storage.write_bytes(storage.join(folder, "timing.json"), json.dumps(timing).encode())
+    _note(folder, _stamps(folder, result))
     manifests.write(folder, result)
     return result, True
 

@@ -1,6 +1,6 @@
 """Files, wherever they lie: atomic writes with their hash, reads by range, listings in a fixed order.
 
-Everything goes through fsspec, so a root may be a local folder or any URL that fsspec opens (`s3://`, `gs://`, `memory://`).
+Everything goes through fsspec, so a root may be a local folder or a URL of a store that all workers reach (`s3://`, `gs://`).
 Local files are written under a temporary name, synced and renamed; object stores make an object visible when its upload ends,
 which is the same promise. Readers never glob for outputs: they follow manifests.
 """
@@ -46,7 +46,12 @@ def join(base: str, *parts: str) -> str:
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
-    return url_to_fs(url)
+    try:
+        return url_to_fs(url)
+    except ImportError as error:
+        raise StorageError(f"{url}: {error}") from error  # fsspec names the package to install
+    except ValueError as error:
+        raise StorageError(f"{url}: {error}") from error
 
 
 def exists(url: str) -> bool:
@@ -274,6 +279,7 @@ def place(source: str, target: str) -> None:
         link = target_path.with_name(f".{target_path.name}{_TEMPORARY}{_owner()}")
         try:
             os.link(local_path(source), link)
+            link.chmod(0o444)  # one file under two names: an edit of either would change what is published
             os.replace(link, target_path)  # noqa: PTH105
             return
         except OSError:

@@ -53,7 +53,7 @@ class AnnotateUnit(beam.DoFn):
         except (ValueError, KeyError, TypeError):
             return None
         places = [(part, storage.join(self.spec["folder"], part.path)) for part in parts]
-        there = all(storage.exists(place) and storage.size(place) == part.bytes for part, place in places)
+        there = all(storage.exists(place) and storage.sha256_of(place) == part.sha256 for part, place in places)
         return record if there else None
 
     def _work(self, unit: dict[str, Any]) -> bytes:

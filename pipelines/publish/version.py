@@ -14,6 +14,7 @@ from pathlib import Path
 from pipelines import manifest as manifests
 from pipelines import storage
 from pipelines.dataset import CHAMPION, VERSION_DIGITS, DatasetManifest, encode, load
+from pipelines.publish import card, croissant, index
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,16 @@ class Published:
 def version_of(manifest: DatasetManifest) -> str:
     """The version's name: 12 hex digits of the digest of all that the manifest says. Equal builds get equal names."""
     return manifests.digest_of(manifest.model_copy(update={"version": ""}).model_dump())[:VERSION_DIGITS]
+
+
+def side_files(manifest: DatasetManifest) -> dict[str, bytes]:
+    """Path -> bytes of the files that follow from a manifest alone."""
+    contents = {
+        "train/sizes.json": index.sizes(manifest),
+        "README.md": card.card(manifest),
+        "croissant.json": croissant.croissant(manifest),
+    }
+    return contents | {f"train/{kind}.wids.json": index.wids_index(manifest, kind) for kind in manifest.samples()}
 
 
 def folder_of(root: str, name: str, version: str) -> str:

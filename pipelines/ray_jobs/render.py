@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from pipelines import manifest as manifests
 from pipelines import storage
 from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
@@ -69,7 +68,7 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
         shard: One of `plan_shards`'s.
 
     Returns:
-        The record: the shard's part and its errors.
+        The record: the shard's number and part.
     """
     tables = [read_rows(storage.join(job["root"], path), first, last) for path, first, last in shard["ranges"]]
     renderer = _renderer(json.dumps(job["render"], sort_keys=True), tuple(job["fonts"]))
@@ -94,7 +93,7 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
             "sources": done.sources,
         },
     )
-    record = {"index": shard["index"], "part": part.model_dump(), "errors": done.errors}
+    record = {"index": shard["index"], "part": part.model_dump()}
     storage.write_bytes(
         storage.join(job["folder"], record_path(shard)), orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
     )
@@ -173,26 +172,12 @@ def body(
     if [record["index"] for record in records] != [shard["index"] for shard in shards]:
         raise JobError(f"{len(shards)} shards were planned, {len(records)} written", expected=False)
     steps: dict[str, Step] = {}
-    errors = []
     for record in records:
         for source, rows in record["part"]["facts"]["sources"].items():
             step = steps.setdefault(source, Step(source=source, step="render", unit="pairs"))
+            step.rows_in += rows
             step.kept += rows
             step.rows_out += rows
-        for error in record["errors"]:
-            step = steps.setdefault(error["source"], Step(source=error["source"], step="render", unit="pairs"))
-            step.errors[error["reason"]] = step.errors.get(error["reason"], 0) + 1
-            errors.append(error)
-    for step in steps.values():
-        step.rows_in = step.kept + sum(step.errors.values())
     parts = [Part.model_validate(record["part"]) for record in records]
-    if errors:
-        lines = b"".join(manifests.canonical_json(error) + b"\n" for error in errors)
-        written = storage.write_bytes(storage.join(job["folder"], "errors-render.jsonl"), lines)
-        parts.append(
-            Part(
-                path="errors-render.jsonl", bytes=written.bytes, sha256=written.sha256, rows=len(errors), role="errors"
-            )
-        )
     facts = {name: sum(record["part"]["facts"][name] for record in records) for name in ("cut_left", "cut_right")}
     return Outcome(parts=parts, steps=list(steps.values()), facts=facts)

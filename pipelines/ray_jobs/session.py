@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -18,6 +20,7 @@ _OBJECT_STORE_BYTES = 128 << 20  # tasks return small records; pixels never pass
 _RETRIES = 3  # of a worker that died; an exception is not retried, it would come again
 _IN_FLIGHT_PER_WORKER = 2
 _WAIT_SECONDS = 0.05
+_LONGEST_FOLDER = 20  # characters; a Unix socket's path has 107
 _TIDY_SECONDS = 5
 _END_SECONDS = 10
 
@@ -49,6 +52,7 @@ class Session:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._folder: str | None = None
         self.limit = _IN_FLIGHT_PER_WORKER
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -99,13 +103,19 @@ class Session:
             self._fail_all(flying, error)
         finally:
             ray.shutdown()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connect(self, ray: Any) -> None:
         logging.getLogger("ray").setLevel(logging.ERROR)
         quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
         if self._address == "local":
+            # Ray keeps a folder of logs and sockets a session for ever; ours goes with it. A socket's path has little room.
+            if len(tempfile.gettempdir()) <= _LONGEST_FOLDER:
+                self._folder = tempfile.mkdtemp(prefix="pixelpairs-ray-")
             ray.init(
                 address="local",
+                _temp_dir=self._folder,
                 num_cpus=self._workers,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,

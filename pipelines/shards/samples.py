@@ -37,7 +37,6 @@ class Shard:
     cut_left: int = 0
     cut_right: int = 0
     sources: dict[str, int] = field(default_factory=dict)
-    errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 def resolve(part: str, source: str, root: str, bases: dict[str, str]) -> str:
@@ -53,53 +52,36 @@ def resolve(part: str, source: str, root: str, bases: dict[str, str]) -> str:
     return storage.join(root if scheme == "root" else bases[source], path)
 
 
-def fetch_photographs(
-    pairs: pa.Table, root: str, bases: dict[str, str]
-) -> tuple[list[bytes | None], list[dict[str, Any]]]:
+def fetch_photographs(pairs: pa.Table, root: str, bases: dict[str, str]) -> list[bytes]:
     """Reads the photographs of the rows, each file opened once, and holds each against its sha256.
 
-    Returns:
-        The bytes of each row, None where they could not be had, and an error record for each of those.
+    Raises:
+        StorageError: A file is gone or no longer what was read. Going on without it would make a shard that the same input does
+            not give again; the next build reads the source as it then is.
     """
     refs = pairs.column("image").to_pylist()
     sources = pairs.column("source").to_pylist()
     by_file: dict[str, list[int]] = {}
     for index, (ref, source) in enumerate(zip(refs, sources, strict=True)):
         by_file.setdefault(resolve(ref["part"], source, root, bases), []).append(index)
-    found: list[bytes | None] = [None] * len(refs)
-    errors = []
+    found: list[bytes] = [b""] * len(refs)
     for url, indices in sorted(by_file.items()):
         indices.sort(key=lambda i: refs[i]["offset"])
+        places = [refs[i]["offset"] for i in indices], [refs[i]["length"] for i in indices]
         try:
-            pieces: list[bytes | None] = list(
-                storage.read_ranges(url, [refs[i]["offset"] for i in indices], [refs[i]["length"] for i in indices])
-            )
-            fault = "changed"
+            pieces = storage.read_ranges(url, *places)
         except OSError as error:
-            pieces, fault = [None] * len(indices), f"unreadable: {error.strerror or error}"
+            raise storage.StorageError(
+                f"{url} cannot be read any more ({error.strerror or error}): build again"
+            ) from error
         for index, data in zip(indices, pieces, strict=True):
-            if data is not None and hashlib.sha256(data).hexdigest() == refs[index]["sha256"]:
-                found[index] = data
-            else:
-                errors.append(
-                    _error(pairs, index, "photograph_lost", f"{refs[index]['part']}: {fault} since it was read")
-                )
-    return found, errors
+            if hashlib.sha256(data).hexdigest() != refs[index]["sha256"]:
+                raise storage.StorageError(f"{url} has changed since its photographs were read: build again")
+            found[index] = data
+    return found
 
 
-def _error(pairs: pa.Table, index: int, reason: str, detail: str) -> dict[str, Any]:
-    row = pairs.slice(index, 1).select(["key", "source", "origin"]).to_pylist()[0]
-    return {
-        "source": row["source"],
-        "path": row["origin"],
-        "position": row["key"],
-        "reason": reason,
-        "detail": detail,
-        "rows": 1,
-    }
-
-
-def _columns_of_photographs(pairs: pa.Table, photographs: list[bytes | None]) -> list[tuple[str, pa.Array]]:
+def _columns_of_photographs(pairs: pa.Table, photographs: list[bytes]) -> list[tuple[str, pa.Array]]:
     formats = pc.struct_field(pairs.column("image"), "format").to_pylist()
     columns = []
     for extension in PHOTO_EXTENSIONS:
@@ -151,21 +133,17 @@ def write_shard(pairs: pa.Table, url: str, *, renderer: Renderer, root: str, bas
         bases: Source name -> folder of its raw files.
 
     Returns:
-        What was written; rows whose photograph could not be had are errors and not in the shard.
+        What was written.
 
     Raises:
-        StorageError: The disk is full or the place cannot be written.
+        StorageError: The disk is full, the place cannot be written, or a photograph is no longer what was read.
     """
     result = Shard()
     pairs = pairs.combine_chunks()
     members: list[tuple[str, pa.Array]] = []
     cut_left = None
     if pairs.num_rows and pairs.column("kind")[0].as_py() == "image_alt":
-        photographs, result.errors = fetch_photographs(pairs, root, bases)
-        if result.errors:
-            kept = pa.array([data is not None for data in photographs])
-            pairs = pairs.filter(kept).combine_chunks()
-            photographs = [data for data in photographs if data is not None]
+        photographs = fetch_photographs(pairs, root, bases)
         members += _columns_of_photographs(pairs, photographs)
     else:
         left = pairs.column("left_text").combine_chunks()

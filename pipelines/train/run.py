@@ -115,6 +115,6 @@ def _result(url: str) -> tuple[dict[str, Any], str]:
         return {}, ""
     try:
         found = json.loads(storage.read_bytes(url))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {}, str(error)
     return (found, "") if isinstance(found, dict) else ({}, "no JSON object")

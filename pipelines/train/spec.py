@@ -43,6 +43,16 @@ class TrainerSpec(BaseModel):
     @classmethod
     def _can_be_filled(cls, value: list[str]) -> list[str]:
         fill(value, dict.fromkeys(FIELDS, ""))
+        if any("\0" in word for word in value):
+            raise ValueError("a word of a command cannot hold NUL")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _can_be_set(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not name or "=" in name or "\0" in name + text:
+                raise ValueError(f"{name!r} cannot be a variable of the environment: no =, no NUL, not empty")
         return value
 
 

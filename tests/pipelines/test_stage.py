@@ -92,7 +92,7 @@ def test_a_stage_that_is_not_whole_runs_again(tmp_path: Path, damage: str, name:
     again, ran = stage.run(str(tmp_path), WHAT, body)
     assert ran
     assert (again, body.calls) == (first, 2)
-    assert stage.done(str(tmp_path), WHAT, content=True) == first
+    assert stage.done(str(tmp_path), WHAT) == first
 
 
 def test_the_manifest_of_a_stage_that_was_damaged_does_not_outlive_a_failed_repair(tmp_path: Path) -> None:
@@ -104,11 +104,30 @@ def test_the_manifest_of_a_stage_that_was_damaged_does_not_outlive_a_failed_repa
     assert not (folder_of(tmp_path) / NAME).exists()
 
 
-def test_changed_bytes_of_the_same_size_are_found_where_content_is_asked_for(tmp_path: Path) -> None:
-    stage.run(str(tmp_path), WHAT, Body())
+def test_changed_bytes_of_the_same_size_make_it_run_again(tmp_path: Path) -> None:
+    """A part that was edited in place must not be taken up, nor get into a version that a cached check vouches for."""
+    body = Body()
+    first, _ = stage.run(str(tmp_path), WHAT, body)
     path = folder_of(tmp_path) / "part-0"
     path.write_bytes(b"X" + path.read_bytes()[1:])
-    assert stage.done(str(tmp_path), WHAT, content=True) is None
+    assert stage.done(str(tmp_path), WHAT) is None
+    again, ran = stage.run(str(tmp_path), WHAT, body)
+    assert (again, ran, body.calls) == (first, True, 2)
+
+
+def test_parts_are_hashed_only_after_they_were_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = stage.run(str(tmp_path), WHAT, Body())
+    hashed = []
+    real = storage.sha256_of
+    monkeypatch.setattr(storage, "sha256_of", lambda url: hashed.append(url) or real(url))
+    assert stage.done(str(tmp_path), WHAT) == first
+    assert hashed == []
+    os.utime(folder_of(tmp_path) / "part-0", (1, 1))
+    assert stage.done(str(tmp_path), WHAT) == first
+    assert hashed, "another time, the same bytes: looked at once"
+    hashed.clear()
+    assert stage.done(str(tmp_path), WHAT) == first
+    assert hashed == []
 
 
 def test_the_manifest_of_another_stage_does_not_count(tmp_path: Path) -> None:
@@ -152,7 +171,7 @@ def test_two_runs_at_once_end_in_one_whole_stage(tmp_path: Path) -> None:
         thread.join()
     assert len(results) == 4
     assert all(result[0] == results[0][0] for result in results)
-    assert stage.done(str(tmp_path), WHAT, content=True) == results[0][0]
+    assert stage.done(str(tmp_path), WHAT) == results[0][0]
     assert not [path for path in folder_of(tmp_path).iterdir() if ".tmp-" in path.name]
 
 
