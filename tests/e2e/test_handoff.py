@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,13 @@ def test_promotion_emits_the_event_and_training_runs(
     assert outcome["result"]["sha256"] == promoted["manifest_sha256"]
     manifest = json.loads((version / "MANIFEST.json").read_text())
     assert outcome["result"]["samples"] == sum(shard["samples"] for shard in manifest["shards"])
-    events = [
-        event for event in _events(prefect_environment, "pixelpairs.dataset.promoted")
-        if event["payload"]["version"] == promoted["version"]
-    ]  # fmt: skip
+    # The server takes events in by itself, some time after they were sent.
+    deadline = time.monotonic() + 60
+    events: list[dict[str, Any]] = []
+    while not events and time.monotonic() < deadline:
+        found = _events(prefect_environment, "pixelpairs.dataset.promoted")
+        events = [event for event in found if event["payload"]["version"] == promoted["version"]]
+        time.sleep(0.5)
     assert events, "the server did not get the event"
     assert events[0]["payload"]["sha256"] == promoted["manifest_sha256"]
     again = cli("build", path, "--root", undisturbed.root)
