@@ -71,7 +71,8 @@ def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
                 share = _share(line)
                 part = f" ({share:.0%})" if share is not None else ""
                 note = f": {plain(line.note)}" if line.note else ""
-                words = f"{line.stage}: running, {line.rows:,} rows{part}, {now - line.began:.0f} s{note}"
+                rows = f", {line.rows:,} rows{part}" if line.rows else ""
+                words = f"{line.stage}: running{rows}, {now - line.began:.0f} s{note}"
                 console.print(words, markup=False, highlight=False, soft_wrap=True)
         if last:
             return
