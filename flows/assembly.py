@@ -69,44 +69,27 @@ def assemble(build: Build, made: Made) -> Assembled:
         LedgerError: Rows were lost between two stages.
     """
     recipe = build.recipe
-    shards = [
-        ShardEntry(
-            path=f"train/{part.path}",
-            kind=kind,
-            bytes=part.bytes,
-            sha256=part.sha256,
-            samples=part.rows,
-            first_key=part.facts["first_key"],
-            last_key=part.facts["last_key"],
-        )
-        for kind, manifest in made.render.items()
-        for part in manifest.shards()
-    ]
-    tables = [
-        TableEntry(
-            path=f"tables/{name}-{number:05d}.parquet",
-            source=name,
-            bytes=part.bytes,
-            sha256=part.sha256,
-            rows=part.rows,
-        )
-        for name, manifest in sorted(made.tables.items())
-        for number, part in enumerate(manifest.tables())
-    ]
-    files = {
-        entry.path: storage.join(build.root, manifest.folder, part.path)
-        for entry, (manifest, part) in zip(
-            shards, ((manifest, part) for manifest in made.render.values() for part in manifest.shards()), strict=True
-        )
-    }
-    files |= {
-        entry.path: storage.join(build.root, manifest.folder, part.path)
-        for entry, (manifest, part) in zip(
-            tables,
-            ((manifest, part) for _, manifest in sorted(made.tables.items()) for part in manifest.tables()),
-            strict=True,
-        )
-    }
+    shards: list[ShardEntry] = []
+    tables: list[TableEntry] = []
+    files: dict[str, str] = {}
+    for kind, rendered in made.render.items():
+        for part in rendered.shards():
+            entry = ShardEntry(
+                path=f"train/{part.path}",
+                kind=kind,
+                bytes=part.bytes,
+                sha256=part.sha256,
+                samples=part.rows,
+                first_key=part.facts["first_key"],
+                last_key=part.facts["last_key"],
+            )
+            shards.append(entry)
+            files[entry.path] = storage.join(build.root, rendered.folder, part.path)
+    for name, filtered in sorted(made.tables.items()):
+        for number, part in enumerate(filtered.tables()):
+            path = f"tables/{name}-{number:05d}.parquet"
+            tables.append(TableEntry(path=path, source=name, bytes=part.bytes, sha256=part.sha256, rows=part.rows))
+            files[path] = storage.join(build.root, filtered.folder, part.path)
     ledger = _ledger(build, made)
     manifest = DatasetManifest(
         name=recipe.name,

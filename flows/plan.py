@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -186,8 +185,3 @@ def show(recipe: str, root: str, workers: int | None, console: Console) -> None:
         f"~{total / workers_used:,.0f} s on {workers_used} workers",
         highlight=False,
     )
-
-
-def as_json(build: Build) -> str:
-    """The plan for programs."""
-    return json.dumps([{name: getattr(row, name) for name in Row.__slots__} for row in draw_up(build)])

@@ -10,7 +10,7 @@ import orjson
 
 from pipelines import storage
 from pipelines.dataset import is_key
-from pipelines.ray_jobs.render import _renderer as cached_renderer
+from pipelines.shards.renderers import renderer_of
 from pipelines.shards.samples import PHOTO_EXTENSIONS, REST, RIGHT_PIXELS, RIGHT_TEXT
 from pipelines.sources.tarstream import Damage, Member, read_tar
 from rendering import Renderer
@@ -108,9 +108,7 @@ def verify_shard(shared: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any
     """
     problems: list[str] = []
     count, first, last = 0, "", ""
-    renderer = cached_renderer(
-        orjson.dumps(shared["render"], option=orjson.OPT_SORT_KEYS).decode(), tuple(shared["fonts"])
-    )
+    renderer = renderer_of(shared["render"], shared["fonts"])
     if not storage.exists(shard["url"]):
         return {"path": shard["path"], "samples": 0, "problems": ["the file is gone"]}
     with storage.open_read(shard["url"]) as raw:

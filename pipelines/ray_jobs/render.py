@@ -5,8 +5,6 @@ A shard whose record and tar are there and agree is not written again, so a kill
 
 from __future__ import annotations
 
-import functools
-import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,10 +18,10 @@ from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
+from pipelines.shards.renderers import renderer_of
 from pipelines.shards.samples import write_shard
 from pipelines.stage import Outcome
 from pipelines.tables import read_rows
-from rendering import Renderer, RenderSpec, load_font
 
 CODE = "1"
 
@@ -50,11 +48,6 @@ def plan_shards(pairs: StageManifest, kind: str, samples: int) -> list[dict[str,
     return shards
 
 
-@functools.lru_cache(maxsize=8)
-def _renderer(spec: str, fonts: tuple[str, ...]) -> Renderer:
-    return Renderer(RenderSpec.from_dict(json.loads(spec)), font=load_font(*fonts))
-
-
 def record_path(shard: dict[str, Any]) -> str:
     """Where a shard's record lies, relative to the stage's folder."""
     return f"records/{shard['path']}.json"
@@ -71,7 +64,7 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
         The record: the shard's number and part.
     """
     tables = [read_rows(storage.join(job["root"], path), first, last) for path, first, last in shard["ranges"]]
-    renderer = _renderer(json.dumps(job["render"], sort_keys=True), tuple(job["fonts"]))
+    renderer = renderer_of(job["render"], job["fonts"])
     done = write_shard(
         pa.concat_tables(tables),
         storage.join(job["folder"], shard["path"]),

@@ -34,7 +34,9 @@ class TrainerSpec(BaseModel):
     backend: Literal["local"] = Field(default="local", description="where it runs: local process")
     argv: list[str] = Field(min_length=1, description="program and arguments; never through a shell")
     env: dict[str, str] = Field(default_factory=dict, description="added to the environment")
-    resources: Resources = Resources()
+    resources: Resources = Field(
+        default=Resources(), description="what a cluster must give it; the local backend has what the machine has"
+    )
     timeout_seconds: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="longer than that is a failure; null: no bound"
     )

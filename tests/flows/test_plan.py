@@ -157,12 +157,6 @@ def test_what_is_shown_names_each_stage_and_the_sum(recipe: Path, tmp_path: Path
     assert "on 2 workers" in text
 
 
-def test_programs_get_json(recipe: Path, tmp_path: Path) -> None:
-    build = prepare(str(recipe), str(tmp_path / "root"))
-    rows = json.loads(plan.as_json(build))
-    assert [row["stage"] for row in rows] == [row.stage for row in plan.draw_up(build)]
-
-
 def test_a_missing_file_is_named(recipe: Path, tmp_path: Path) -> None:
     (recipe.parent / "docs.jsonl").unlink()
     with pytest.raises(SourceError, match=r"sources\.docs: no file at .*docs\.jsonl"):
