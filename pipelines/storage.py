@@ -1,8 +1,9 @@
 """Files, wherever they lie: atomic writes with their hash, reads by range, listings in a fixed order.
 
 Everything goes through fsspec, so a root may be a local folder or a URL of a store that all workers reach (`s3://`, `gs://`).
-Local files are written under a temporary name, synced and renamed; object stores make an object visible when its upload ends,
-which is the same promise. Readers never glob for outputs: they follow manifests.
+Local files are written without a name where the file system can (`O_TMPFILE`), so that a writer that is killed leaves nothing,
+else under a temporary one; they are synced and renamed. Object stores make an object visible when its upload ends, which is the
+same promise. Readers never glob for outputs: they follow manifests.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 from fsspec.core import url_to_fs
 
 _TEMPORARY = ".tmp-"
+_NAMES_FOLLOW: dict[int, bool] = {}  # device -> whether nameless files can be named there; each process tries once
 
 
 class StorageError(Exception):
@@ -181,6 +183,40 @@ def _owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def _open_nameless(folder: Path) -> BinaryIO | None:
+    """A new file in `folder` that has no name yet and is gone with its last descriptor; None where that cannot be had."""
+    try:
+        device = folder.stat().st_dev
+        if device not in _NAMES_FOLLOW:
+            _NAMES_FOLLOW[device] = _names_follow(folder)
+        if not _NAMES_FOLLOW[device]:
+            return None
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666), "wb")
+    except OSError:  # whatever is wrong, opening by name will say it
+        return None
+
+
+def _names_follow(folder: Path) -> bool:
+    """Tells by trying whether a nameless file can be had here and named later; some sandboxes allow only the first."""
+    trial = str(folder / f".trial{_TEMPORARY}{_owner()}")
+    try:
+        with os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666), "wb") as file:
+            _give_name(file, trial)
+        Path(trial).unlink()
+    except (OSError, AttributeError):  # AttributeError: an operating system without O_TMPFILE
+        return False
+    return True
+
+
+def _give_name(file: BinaryIO, name: str) -> None:
+    """Links a nameless file to a name that is free."""
+    folder = os.open(Path(name).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:  # a folder's descriptor makes Python call linkat, the one call that follows the link in /proc
+        os.link(f"/proc/self/fd/{file.fileno()}", Path(name).name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 @dataclass(slots=True)
 class AtomicFile:
     """A file that appears whole or not at all, hashed while it is written.
@@ -201,13 +237,17 @@ class AtomicFile:
     _digest: Any = field(default_factory=hashlib.sha256)
     _file: Any = None
     _temporary: str = ""
+    _nameless: bool = False
 
     def __enter__(self) -> AtomicFile:
         if is_local(self.url):
             path = local_path(self.url)
             self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{_owner()}"))
             with _said_clearly(self.url):
-                self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
+                self._file = _open_nameless(path.parent)
+                self._nameless = self._file is not None
+                if not self._nameless:
+                    self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
         else:
             fs, path = _filesystem(self.url)
             self._file = fs.open(path, "wb")
@@ -248,6 +288,8 @@ class AtomicFile:
                 if self._temporary:
                     self._file.flush()
                     os.fsync(self._file.fileno())
+                if self._nameless:
+                    _give_name(self._file, self._temporary)  # a rename can replace an older file, a link cannot
                 self._file.close()
                 if self._temporary:
                     os.replace(self._temporary, local_path(self.url))  # noqa: PTH105

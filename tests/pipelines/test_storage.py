@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ import pytest
 
 from pipelines import storage
 from pipelines.storage import AtomicFile, StorageError
+
+
+@pytest.fixture(params=["nameless", "named"], autouse=True)
+def way_of_writing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here is run with nameless files, where the system has them, and with named ones."""
+    if request.param == "named":
+        monkeypatch.setattr(storage, "_names_follow", lambda _folder: False)
+    monkeypatch.setattr(storage, "_NAMES_FOLLOW", {})
 
 
 def names(folder: Path) -> list[str]:
@@ -180,10 +189,11 @@ def test_placing_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_placing_where_links_are_refused_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError("no links here")
 
     monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(storage, "_NAMES_FOLLOW", {})
     (tmp_path / "a").write_bytes(b"new")
     storage.place(str(tmp_path / "a"), str(tmp_path / "b"))
     assert (tmp_path / "b").read_bytes() == b"new"
@@ -201,7 +211,10 @@ def test_placing_what_is_not_there_leaves_the_target(tmp_path: Path) -> None:
 
 DIES = """
 import os, sys
+from pipelines import storage
 from pipelines.storage import AtomicFile
+if sys.argv[2] == "named":
+    storage._names_follow = lambda folder: False
 with AtomicFile(sys.argv[1]) as file:
     file.write(b"half")
     file._file.flush()
@@ -209,12 +222,27 @@ with AtomicFile(sys.argv[1]) as file:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
-def test_leftovers_of_the_dead_are_swept_and_work_of_the_living_is_not(tmp_path: Path) -> None:
-    dead = subprocess.run([sys.executable, "-c", DIES, tmp_path / "dead"], check=False, cwd=Path(__file__).parents[2])
+def _die(target: Path, way: str) -> None:
+    dead = subprocess.run([sys.executable, "-c", DIES, target, way], check=False, cwd=Path(__file__).parents[2])
     assert dead.returncode == -9
+
+
+@pytest.mark.skipif(not storage._names_follow(Path(tempfile.gettempdir())), reason="no nameless files in this folder")
+def test_a_killed_writer_leaves_nothing_where_files_can_be_nameless(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    _die(tmp_path / "a", "nameless")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_leftovers_of_the_dead_are_swept_and_work_of_the_living_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _die(tmp_path / "dead", "named")
     assert len(names(tmp_path)) == 1, "the killed process leaves a temporary file"
     (tmp_path / "kept").write_bytes(b"")
+    monkeypatch.setattr(storage, "_NAMES_FOLLOW", {tmp_path.stat().st_dev: False})
     with AtomicFile(str(tmp_path / "live")) as file:
         file.write(b"x")
         assert storage.sweep(str(tmp_path)) == 1
