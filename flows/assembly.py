@@ -12,7 +12,7 @@ from flows.recipe import Recipe
 from flows.report import ReportData, render_report
 from flows.stages import Build, chain
 from pipelines import gate, stage, storage
-from pipelines.dataset import DatasetManifest, ShardEntry, TableEntry
+from pipelines.dataset import BalanceEntry, DatasetManifest, ShardEntry, TableEntry
 from pipelines.ledger import check_chain
 from pipelines.manifest import StageManifest
 from pipelines.publish import sheet
@@ -90,6 +90,19 @@ def assemble(build: Build, made: Made) -> Assembled:
             path = f"tables/{name}-{number:05d}.parquet"
             tables.append(TableEntry(path=path, source=name, bytes=part.bytes, sha256=part.sha256, rows=part.rows))
             files[path] = storage.join(build.root, filtered.folder, part.path)
+    balance: list[BalanceEntry] = []
+    every = [("", made.pairs), ("table-", made.tables)]
+    for prefix, name, counted in ((prefix, *item) for prefix, group in every for item in sorted(group.items())):
+        for part in counted.parts:
+            if part.role == "balance":
+                path = f"balance/{prefix}{name}.parquet"
+                balance.append(
+                    BalanceEntry(
+                        path=path, of=name, bytes=part.bytes, sha256=part.sha256, rows=part.rows,
+                        facts=counted.facts["balance"],
+                    )
+                )  # fmt: skip
+                files[path] = storage.join(build.root, counted.folder, part.path)
     ledger = _ledger(build, made)
     manifest = DatasetManifest(
         name=recipe.name,
@@ -104,6 +117,7 @@ def assemble(build: Build, made: Made) -> Assembled:
         mix=mix_of(recipe, {kind: rendered.rows for kind, rendered in made.render.items()}),
         shards=shards,
         tables=tables,
+        balance=balance,
         ledger=ledger,
         languages={kind: pairs.facts.get("languages", {}) for kind, pairs in made.pairs.items()},
         cut={

@@ -151,6 +151,7 @@ def prepare(recipe: str, root: str, workers: int | None = None) -> Build:
     build = Build(loaded, root)
     for name in loaded.recipe.sources:
         build.inputs(name)
+    build.check_lists()
     return build
 
 

@@ -150,14 +150,21 @@ def funnel(
         list[str] | None, typer.Option(help="preset or YAML file of rules; repeat; default: every preset")
     ] = None,
     text: Annotated[str | None, typer.Option(help="the text's column in raw files; default: the usual names")] = None,
+    queries: Annotated[
+        list[str] | None, typer.Option(help="list of queries to balance by; repeat; default: the preset's own, if any")
+    ] = None,
+    threshold: Annotated[int, typer.Option(min=1, help="of --queries: pairs of a query that are enough")] = 20_000,
+    mode: Annotated[str, typer.Option(help="of --queries: probability (MetaCLIP) or cap (CLIP)")] = "probability",
+    top: Annotated[int, typer.Option(min=0, max=20, help="greatest queries to show")] = 10,
 ) -> None:
-    """Show what alt-text rules drop, rule by rule, and what they keep."""
+    """Show what alt-text rules and balancing drop, rule by rule, and what they keep."""
     from flows import rules
 
     with _exit_codes():
         for rows in rules.annotated(places, text):
             for name in preset or rules.every_preset():
-                found = rules.funnel(rows, rules.options_of(name))
+                options = rules.with_queries(rules.options_of(name), queries, threshold, mode)
+                found = rules.funnel(rows, options)
                 out.print(f"\n{rows.name}, {name}: {found['in']:,} rows", highlight=False, markup=False)
                 left = found["in"]
                 for rule, count in found["dropped"].items():
@@ -166,6 +173,8 @@ def funnel(
                     out.print(f"  {rule:<22}{-count:>9,}{left:>10,}   alone {alone:,}", highlight=False, markup=False)
                 share = found["kept"] / max(1, found["in"])
                 out.print(f"  {'kept':<22}{'':>9}{found['kept']:>10,}   {share:.1%}", highlight=False, markup=False)
+                for line in rules.balance_lines(rules.balanced(rows, options), top):
+                    out.print(plain(line), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

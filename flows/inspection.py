@@ -59,7 +59,7 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
             check(steps)
         except LedgerError as error:
             problems.append(f"ledger of {kind}: {error}")
-    for table in manifest.tables:
+    for table in (*manifest.tables, *manifest.balance):
         url = storage.join(folder, table.path)
         if not storage.exists(url) or storage.sha256_of(url) != table.sha256:
             problems.append(f"{table.path}: gone, or not the file that was published")
@@ -89,7 +89,7 @@ def _side_problems(folder: str, manifest: dataset.DatasetManifest) -> list[str]:
     problems = []
     if version_of(manifest) != manifest.version:
         problems.append(f"MANIFEST.json has been changed: its content is that of version {version_of(manifest)}")
-    paths = [entry.path for entry in (*manifest.shards, *manifest.tables)]
+    paths = [entry.path for entry in manifest.files()]
     problems += [f"{path}: listed {count} times" for path, count in Counter(paths).items() if count > 1]
     expected = side_files(manifest)
     for path, content in sorted(expected.items()):
@@ -108,7 +108,7 @@ def _side_problems(folder: str, manifest: dataset.DatasetManifest) -> list[str]:
         problems.append(f"errors.jsonl: {max(logged, 0)} records, the manifest says {sum(manifest.errors.values())}")
     if storage.is_local(folder):
         known = {*paths, *expected}
-        for place in ("train", "tables"):
+        for place in ("train", "tables", "balance"):
             for found in sorted(storage.local_path(folder).glob(f"{place}/*")):
                 if f"{place}/{found.name}" not in known:
                     problems.append(f"{place}/{found.name}: is not in the manifest")

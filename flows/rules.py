@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.recipe import RecipeError
-from pairs import alt_text, counting, keys, presets, reasons
+from pairs import alt_text, balance, counting, keys, presets, reasons
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
 from pipelines import manifest as manifests
-from pipelines import storage
+from pipelines import queries, storage
 from pipelines.sources import image_text
 from pipelines.sources.inputs import find
 from pipelines.sources.reading import Reading
@@ -58,10 +58,18 @@ def options_of(preset: str) -> AltTextOptions:
         if preset.endswith((".yaml", ".yml")):
             from flows.recipe import preset_file
 
-            return AltTextOptions.model_validate(preset_file(Path(preset)))
+            return _located(AltTextOptions.model_validate(preset_file(Path(preset))), Path(preset).parent)
         return AltTextOptions(preset=preset)
     except ValueError as error:
         raise RecipeError(f"preset {preset!r}: {error}") from error
+
+
+def _located(options: AltTextOptions, folder: Path) -> AltTextOptions:
+    """Lists of queries are looked for from the preset's own folder."""
+    if options.balance is None:
+        return options
+    places = tuple(place if "://" in place else str(folder / place) for place in options.balance.queries)
+    return options.model_copy(update={"balance": options.balance.model_copy(update={"queries": places})})
 
 
 def annotated(places: list[str], text: str | None = None) -> Iterator[Rows]:
@@ -140,6 +148,81 @@ def funnel(rows: Rows, options: AltTextOptions) -> dict[str, Any]:
             alone[rule] = alone.get(rule, 0) + count
     ordered = {rule: dropped.get(rule, 0) for rule in options.order if alone.get(rule)}
     return {"in": rows.count, "kept": rows.count - sum(dropped.values()), "dropped": ordered, "alone": alone}
+
+
+def balanced(rows: Rows, options: AltTextOptions, seed: int = 0) -> dict[str, Any] | None:
+    """What balancing does to the rows that the rules keep; None where the options have no list of queries.
+
+    Duplicates are not dropped before, as a build does, so that its counts are smaller where rows come twice.
+
+    Returns:
+        in, dropped (unmatched, balanced_out), kept, and the figures of `queries.figures` with what was read of the lists.
+
+    Raises:
+        SourceError: A list cannot be used.
+    """
+    if options.balance is None:
+        return None
+    given = options.balance
+    listed, read = queries.gather(given, queries.files_of(given.queries))
+    matcher = balance.Matcher.of(listed, given)
+    draws, found, first = [np.zeros(0, np.uint64)], [np.zeros((2, 0), np.int64)], 0
+    for batch in rows.batches:
+        kept = batch.filter(pc.is_null(alt_text.select(batch, _here(options))))
+        has_image = "image" in kept.schema.names and not kept.column("image").null_count
+        made = alt_text.to_pairs(kept, source="") if has_image else alt_text.to_table(kept, source="")
+        draws.append(balance.pair_draws(made.column("key"), seed))
+        at, ids = matcher.match(kept.column("text"))
+        found.append(np.stack([at + first, ids]))
+        first += kept.num_rows
+    every, (at, ids) = np.concatenate(draws), np.concatenate(found, axis=1)
+    count = np.bincount(ids, minlength=matcher.n)
+    why = balance.reasons_of(first, at, balance.chosen(every[at], ids, listed, count, given), given)
+    left = np.bincount(ids[why[at] == 0], minlength=matcher.n)
+    table = queries.counts_table(listed, count, left)
+    return {
+        "in": first,
+        "dropped": reasons.count(balance.reason_names(why)),
+        "kept": int((why == 0).sum()),
+        "matched": len(np.unique(at)),
+        **read,
+        **queries.figures(count, left, table, given.threshold),
+    }
+
+
+def with_queries(options: AltTextOptions, places: list[str] | None, threshold: int, mode: str) -> AltTextOptions:
+    """The options with balancing by some lists of queries; none: as they are.
+
+    Raises:
+        RecipeError: The mode is none.
+    """
+    if not places:
+        return options
+    try:
+        given = balance.BalanceOptions(queries=tuple(places), threshold=threshold, mode=mode)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise RecipeError(f"--mode {mode!r}: probability and cap there are") from error
+    return options.model_copy(update={"balance": given})
+
+
+def balance_lines(found: dict[str, Any] | None, top: int) -> list[str]:
+    """What `balanced` gives, as lines to print."""
+    if found is None:
+        return []
+    rows = max(1, found["in"])
+    before, after = found["top_share"], found["top_share_kept"]
+    lines = [
+        f"  balance: {found['queries']:,} queries ({found['duplicates']:,} twice, {found['empty']:,} empty lines), "
+        f"{found['met']:,} met, {found['above']:,} above the threshold; {found['matched'] / rows:.1%} of the rows hold one; "
+        f"the first hundredth of the met queries has {before:.1%} of the matches before, {after:.1%} after"
+    ]
+    left = found["in"]
+    for reason in balance.REASONS:
+        count = found["dropped"].get(reason, 0)
+        left -= count
+        lines.append(f"  {reason:<22}{-count:>9,}{left:>10,}")
+    lines.append(f"  {'balanced':<22}{'':>9}{found['kept']:>10,}   {found['kept'] / rows:.1%} of what the rules keep")
+    return lines + [f"    {query:<24}{count:>9,} -> {kept:,}" for query, count, kept in found["top"][:top]]
 
 
 def _here(options: AltTextOptions) -> AltTextOptions:

@@ -16,7 +16,7 @@ from typing import Any
 from flows.recipe import Loaded, Recipe
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
-from pipelines import references, stage, storage, verify
+from pipelines import queries, references, stage, storage, verify
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
 from pipelines.manifest import StageManifest, digest_of
@@ -170,6 +170,7 @@ class Build:
         if kind == "image_alt":
             options.pop("frequent_words")
             options["decontaminate"] = options["decontaminate"] and {**options["decontaminate"], "sets": []}
+            options["balance"] = options["balance"] and {**options["balance"], "queries": []}
         return options
 
     @property
@@ -193,7 +194,53 @@ class Build:
             found["frequent_words"] = storage.sha256_of(self.loaded.locate(self.alt_options.frequent_words))
         if self.alt_options.decontaminate is not None:
             found["evaluation"] = self.evaluation_stage().key
+        if self.alt_options.balance is not None:
+            found["queries"] = self.queries_stage().key
         return found
+
+    @functools.cached_property
+    def query_files(self) -> list[str]:
+        """Files of the queries to balance by."""
+        wanted = self.alt_options.balance
+        return queries.files_of(tuple(map(self.loaded.locate, wanted.queries))) if wanted is not None else []
+
+    def queries_stage(self) -> Stage:
+        """The stage that makes one table of the lists of queries."""
+        options = self.alt_options.balance
+        assert options is not None
+        prints = fingerprints(self.root, [(url, url) for url in self.query_files])
+        names = {url: [url.rsplit("/", 1)[-1], queries.form_of(url)] for url in self.query_files}
+        return Stage(
+            "queries",
+            {"case": options.case, "counted": options.counted},
+            {"files": digest_of(sorted([*names[url], prints[url]] for url in self.query_files))},
+            code_of(queries.CODE),
+        )
+
+    def check_lists(self) -> None:
+        """Reads the lists of queries unless that is done, so that a fault in them comes to light before anything starts.
+
+        Raises:
+            SourceError: A list is missing or cannot be used.
+        """
+        if self.recipe.pairs.image_alt is not None and (options := self.alt_options.balance) is not None:
+            files = self.query_files
+            if stage.done(self.root, self.queries_stage()) is None:
+                queries.gather(options, files)
+
+    def query_table(self, kind: str) -> dict[str, Any]:
+        """The table of queries that a kind is balanced by, and what was read of the lists; made unless it is there."""
+        options = self.alt_options.balance if kind == "image_alt" else None
+        if options is None:
+            return {}
+
+        def body(folder: str) -> Outcome:
+            table, facts = queries.compile_lists(options, self.query_files, folder)
+            return Outcome(parts=[table.part()], facts=facts)
+
+        with self._one_at_a_time:
+            manifest, _ = stage.run(self.root, self.queries_stage(), body)
+        return {"table": storage.join(self.root, manifest.folder, queries.TABLE), "facts": manifest.facts}
 
     def evaluation_stage(self) -> Stage:
         """The stage that boils the evaluation sets down to hashes."""
@@ -258,6 +305,7 @@ class Build:
                 "unit": "pairs",
                 "options": self.select_options(kind),
                 "references": self.references(kind),
+                "queries": self.query_table(kind),
                 "parts": parts,
                 "buckets": _buckets(size),
             }
@@ -282,6 +330,7 @@ class Build:
                 "step": "filter",
                 "options": self.select_options("image_alt"),
                 "references": self.references("image_alt"),
+                "queries": self.query_table("image_alt"),
                 "buckets": _buckets(size),
                 "parts": [
                     {"index": i, "url": storage.join(self.root, before.folder, part.path), "source": name}

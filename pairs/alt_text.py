@@ -27,6 +27,7 @@ from pairs import (
     reasons,
     tokens,
 )
+from pairs.balance import BalanceOptions
 from pairs.decontaminate import DecontaminateOptions, EvaluationSets
 from pairs.dedupe import DuplicateOptions
 
@@ -239,6 +240,10 @@ class AltTextOptions(BaseModel):
     duplicates: DuplicateOptions = Field(
         DuplicateOptions.model_validate({}),
         description="what else than a pair may not come twice; applied to the pairs that passed the rules",
+    )
+    balance: BalanceOptions | None = Field(
+        None,
+        description="unmatched, balanced_out: thin out pairs of much-used queries, after all other rules and duplicates",
     )
     language_exact: bool = Field(
         False,

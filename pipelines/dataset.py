@@ -46,6 +46,19 @@ class TableEntry(BaseModel):
     rows: int = Field(ge=0)
 
 
+class BalanceEntry(BaseModel):
+    """A published table of what was counted of queries: query, count (pairs that hold it), kept (pairs of these that were kept)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(pattern=r"^balance/[a-z0-9_-]+\.parquet$", description="relative to the version's folder")
+    of: str = Field(description="the kind of pairs that was balanced, or the source of a table")
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    rows: int = Field(ge=0)
+    facts: dict[str, Any] = Field(description="the lists, the rule, pairs in, matched and kept, the greatest queries")
+
+
 class DatasetManifest(BaseModel):
     """MANIFEST.json of a version. Holds no time, host or absolute path: the same build gives the same bytes."""
 
@@ -65,6 +78,7 @@ class DatasetManifest(BaseModel):
     mix: dict[str, float] = Field(description="kind -> weight for the trainer, summing to 1")
     shards: list[ShardEntry]
     tables: list[TableEntry] = Field(default_factory=list)
+    balance: list[BalanceEntry] = Field(default_factory=list)
     ledger: dict[str, list[Step]] = Field(description="kind -> its steps, in the order in which they ran")
     languages: dict[str, dict[str, dict[str, int]]] = Field(
         default_factory=dict, description="kind -> side -> language -> pairs"
@@ -74,6 +88,10 @@ class DatasetManifest(BaseModel):
     )
     errors: dict[str, int] = Field(default_factory=dict, description="reason -> records in error")
     gate: dict[str, Any] = Field(default_factory=dict, description="the gate's report")
+
+    def files(self) -> list[ShardEntry | TableEntry | BalanceEntry]:
+        """The files of the version whose bytes the manifest promises."""
+        return [*self.shards, *self.tables, *self.balance]
 
     def samples(self) -> dict[str, int]:
         """Kind -> samples."""

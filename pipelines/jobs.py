@@ -126,7 +126,8 @@ def _failure(errors: Path, code: int, job: str) -> JobError:
 
 
 def outcome_of(records: list[dict[str, Any]]) -> Outcome:
-    """A stage's outcome from its job's records: parts in order, steps summed, languages and examples merged."""
+    """A stage's outcome from its job's records: parts in order, steps summed, languages and examples merged,
+    the figures of balancing."""
     ordered = sorted(records, key=lambda record: record.get("order", -1))
     languages: dict[str, dict[str, int]] = {}
     examples: dict[str, dict[str, Any]] = {}
@@ -138,6 +139,8 @@ def outcome_of(records: list[dict[str, Any]]) -> Outcome:
         for source, rules in record.get("examples", {}).items():
             examples.setdefault(source, {}).update(rules)
     facts: dict[str, Any] = {}
+    if balance := next((record["balance"] for record in ordered if "balance" in record), None):
+        facts["balance"] = balance
     if languages:
         facts["languages"] = languages
     if examples:

@@ -33,7 +33,7 @@ class Part(BaseModel):
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: int = Field(ge=0, description="rows of a table, samples of a shard, 0 for a blob")
-    role: str = Field(default="table", description="table | blob | shard | errors")
+    role: str = Field(default="table", description="table | blob | shard | errors | balance")
     facts: dict[str, Any] = Field(default_factory=dict, description="first_key, last_key and counts of this part")
 
 

@@ -1,4 +1,4 @@
-"""Batches -> rules -> unique pairs sorted by key: the one shuffle of a build.
+"""Batches -> rules -> unique pairs, balanced where the recipe asks so, sorted by key: the one shuffle of a build.
 
 Rows go to a bucket by the leading digits of their key, so that the buckets, laid end to end, are sorted over all: shard membership
 is then a matter of counting. Equal keys meet in one bucket, where the duplicate with the least hash survives.
@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
-from pipelines.beam_jobs import counting, duplicates, examples
+from pipelines.beam_jobs import balancing, counting, duplicates, examples
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.tables import TableWriter, read_batches
 
-ORDER = {"choose": -4, "unique": -3, "duplicate_text": -2, "duplicate_image": -1}
+ORDER = {"choose": -5, "unique": -4, "duplicate_text": -3, "duplicate_image": -2, "balance": -1}
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
@@ -199,9 +199,15 @@ def run(spec: dict[str, Any]) -> None:
             | "by bucket" >> beam.GroupByKey()
             | "unique" >> beam.ParDo(Unique(spec)).with_outputs("records", main="rows")
         )
-        rows, records = unique.rows, [chosen.records, unique.records, examples.least(chosen.examples)]
+        rows, records, dropped_rows = unique.rows, [chosen.records, unique.records], [chosen.examples]
         for rule in options.duplicates.rounds() if options else ():
             rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
             records.append(dropped)
+        balance = balancing.Balancing.of(spec, options.balance if options else None)
+        if balance is not None:
+            rows, dropped, shown = balancing.thin(rows, balance, spec["folder"], ORDER["balance"])
+            records.append(dropped)
+            dropped_rows.append(shown)
+        records.append(examples.least(dropped_rows | "examples" >> beam.Flatten()))
         records.append(rows | "write" >> beam.ParDo(WriteBucket(spec)))
         gather(records | beam.Flatten(), storage.join(spec["folder"], "records.json"))

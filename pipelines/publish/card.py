@@ -262,6 +262,10 @@ def _contents(manifest: DatasetManifest, kinds: list[str]) -> list[str]:
         lines += ["Tables of filtered alt-text without photographs:", ""]
         lines += [f"- {plain(table.path)}: {table.rows:,} rows, {table.bytes:,} bytes" for table in manifest.tables]
         lines.append("")
+    if manifest.balance:
+        lines += ["Pairs of each query, before and after balancing:", ""]
+        lines += [f"- {plain(table.path)}: {table.rows:,} queries" for table in manifest.balance]
+        lines.append("")
     return lines
 
 

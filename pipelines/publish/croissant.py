@@ -52,7 +52,10 @@ _MEMBERS = (
     ("left", "left pixels: the photograph's own bytes, or the left text drawn"),
     ("right", "the right text as pixels"),
     ("text", "the right text"),
-    ("rest", "a JSON object: key, kind, source, origin, url, left_text, left_lang, right_lang, scores, left_cut, right_cut"),
+    (
+        "rest",
+        "a JSON object: key, kind, source, origin, url, left_text, left_lang, right_lang, scores, left_cut, right_cut",
+    ),
 )
 
 
@@ -166,7 +169,10 @@ def croissant(manifest: DatasetManifest) -> bytes:
         document["inLanguage"] = codes
     document["distribution"] = [
         *(_file_object(shard.path, shard.bytes, shard.sha256, "application/x-tar") for shard in shards),
-        *(_file_object(t.path, t.bytes, t.sha256, "application/x-parquet") for t in manifest.tables),
+        *(
+            _file_object(t.path, t.bytes, t.sha256, "application/x-parquet")
+            for t in (*manifest.tables, *manifest.balance)
+        ),
     ]
     document["recordSet"] = []
     for kind in kinds:

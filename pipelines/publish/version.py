@@ -78,7 +78,7 @@ def publish(root: str, manifest: DatasetManifest, files: dict[str, str], content
     try:
         for path in sorted({*files, *contents}):
             storage.make_folder(storage.join(work, *path.split("/")[:-1]))
-        promised = {entry.path: entry.sha256 for entry in (*manifest.shards, *manifest.tables)}
+        promised = {entry.path: entry.sha256 for entry in manifest.files()}
         for path, url in sorted(files.items()):
             storage.place(url, storage.join(work, path))
             # A finished stage is taken up by its parts' sizes; what is published is held against its hash.
