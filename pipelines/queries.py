@@ -109,15 +109,16 @@ def _bounded(text: str, url: str, place: str) -> str:
 
 
 def _json(url: str) -> list[str]:
-    data = bytearray()
+    lines: list[bytes] = []
+    size = 0
     with open_decompressed(url) as file:
-        # read1, where there is one: a compressed file may hold far more than it weighs.
-        while piece := getattr(file, "read1", file.read)(1 << 20):
-            data += piece
-            if len(data) > _JSON_BYTES:
+        for line in bounded_lines(file, _JSON_BYTES):
+            size += _JSON_BYTES + 1 if line is None else len(line) + 1
+            if line is None or size > _JSON_BYTES:
                 raise SourceError(f"balance.queries: {url}: more than {_JSON_BYTES:,} bytes of JSON")
+            lines.append(line)
     try:
-        found = orjson.loads(bytes(data))
+        found = orjson.loads(b"\n".join(lines).removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         raise SourceError(f"balance.queries: {url}, line {error.lineno}: not JSON: {error.msg}") from error
     if isinstance(found, dict):  # query -> count
