@@ -11,6 +11,8 @@ there.
 
 What is compared:
     annotate    the whole of alt_text.annotate, batches as the reader makes them, over bare fastText on the same rows (at most)
+    balance     searching the same rows, annotated, for all queries of ../shared/data/metadata (385,000), automaton built, over
+                annotate (at most)
     select      millions of rows a second: the measured columns read from Parquet, all rules, the first reason (at least)
     beam        the Beam job that filters a table over a bare loop with the same functions over the same batches (at most), both in
                 processes of their own, each without its start: what a run on a single small part takes
@@ -37,12 +39,20 @@ import pyarrow.parquet as pq
 
 from pairs import alt_text, arrow, reasons
 from pairs.alt_text import AltTextOptions
+from pairs.balance import BalanceOptions, Matcher
 from pairs.language import LanguageIdentifier
+from pipelines import queries
 from pipelines.sources.image_text import BATCH_ROWS
 from pipelines.tables import TableWriter, read_batches
 
 ROOT = Path(__file__).resolve().parent.parent
-GOALS = {"annotate": (2.0, "most"), "select": (1.0, "least"), "beam": (1.5, "most"), "memory-mb": (2000, "most")}
+GOALS = {
+    "annotate": (2.0, "most"),
+    "balance": (1.0, "most"),
+    "select": (1.0, "least"),
+    "beam": (1.5, "most"),
+    "memory-mb": (2000, "most"),
+}
 BATCH = BATCH_ROWS
 PART_ROWS = 50_000
 
@@ -104,6 +114,31 @@ def bench_annotate(batches: list[pa.RecordBatch], lid: LanguageIdentifier, repea
     ratio = statistics.median(ours / theirs for ours, theirs in taken)
     ours, theirs = (statistics.median(times) for times in zip(*taken, strict=True))
     return ratio, f"{len(texts) / ours:,.0f} rows/s, fastText alone {len(texts) / theirs:,.0f}"
+
+
+def bench_balance(
+    batches: list[pa.RecordBatch], lid: LanguageIdentifier, lists: str, repeats: int
+) -> tuple[float, str]:
+    """Searching for the whole list of queries, over annotate."""
+    options = BalanceOptions(queries=(lists,))
+    listed, _ = queries.gather(options, queries.files_of(options.queries))
+    texts = [alt_text.annotate(batch, lid=lid).column("text") for batch in batches]
+    built = seconds(lambda: Matcher.of(listed, options))
+    matcher = Matcher.of(listed, options)
+
+    def search() -> None:
+        for column in texts:
+            matcher.match(column)
+
+    def annotate() -> None:
+        for batch in batches:
+            alt_text.annotate(batch, lid=lid)
+
+    search()
+    taken = [(seconds(search), seconds(annotate)) for _ in range(repeats)]
+    ratio = statistics.median(ours / theirs for ours, theirs in taken)
+    rate = sum(map(len, texts)) / statistics.median(ours for ours, _ in taken)
+    return ratio, f"{rate:,.0f} rows/s, {matcher.n:,} queries, built in {built:.1f} s"
 
 
 def write_annotated(batches: list[pa.RecordBatch], lid: LanguageIdentifier, folder: Path, rows: int) -> list[Path]:
@@ -210,6 +245,7 @@ def main() -> int:
     batches = batches_of(real_texts(given.shared))
     assert arrow.strings(batches[0].column("text")).null_count == 0
     found: dict[str, tuple[float, str]] = {"annotate": bench_annotate(batches, lid, given.repeats)}
+    found["balance"] = bench_balance(batches, lid, str(given.shared / "data/metadata/*.gz"), given.repeats)
     with tempfile.TemporaryDirectory(prefix="bench-filter-") as name:
         folder = Path(name)
         paths = write_annotated(batches, lid, folder, given.rows)

@@ -49,8 +49,8 @@ class BalanceOptions(BaseModel):
 
     queries: tuple[str, ...] = Field(
         min_length=1,
-        description="files or globs of queries, plain, .gz or .zst: one a line (a count behind it is not read), or .json with a list "
-        "of strings, as MetaCLIP's metadata.json; all lists together are one",
+        description="files or globs of queries, plain, .gz or .zst: one a line (a count behind it is not read), or .json with a "
+        "list of strings, as MetaCLIP's metadata.json; all lists together are one",
     )
     counted: Literal["auto", "yes", "no"] = Field(
         "auto",

@@ -65,3 +65,24 @@ def test_a_preset_of_ones_own_and_another_column(table: Path, tmp_path: Path) ->
         with pytest.raises(RecipeError, match="preset"):
             rules.options_of(wrong)
     assert CliRunner().invoke(app, ["funnel", str(tmp_path)]).exit_code != 0
+
+
+def test_the_funnel_shows_what_balancing_does(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("house\nriver\nPictures\n\nhouse\nnever\n")
+    (tmp_path / "mine.yaml").write_text("order: [empty]\nbalance: {queries: [words.txt], threshold: 5, mode: cap}\n")
+    (rows,) = rules.annotated([str(table)])
+    found = rules.balanced(rows, rules.options_of(str(tmp_path / "mine.yaml")))
+    assert found is not None
+    assert (found["in"], found["matched"], found["queries"], found["empty"], found["duplicates"]) == (45, 42, 4, 1, 1)
+    assert found["dropped"] == {"unmatched": 3, "balanced_out": 32}
+    assert found["top"] == [["house", 30, 5], ["river", 30, 5], ["pictures", 12, 5], ["never", 0, 0]]
+    words = ["funnel", str(table), "--preset", "lit_yfcc", "--queries", str(tmp_path / "words.txt"), "--threshold", "5"]
+    done = CliRunner().invoke(app, [*words, "--mode", "cap", "--top", "1"])
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.output.splitlines()]
+    assert ["balanced_out", "-32", "10"] in lines
+    assert ["house", "30", "->", "5"] in lines
+    assert not any(line[:1] == ["river"] for line in lines)
+    assert rules.balanced(rows, rules.options_of("default")) is None
+    assert CliRunner().invoke(app, [*words, "--mode", "best"]).exit_code != 0
+    assert CliRunner().invoke(app, ["funnel", str(table), "--queries", str(tmp_path / "none.txt")]).exit_code != 0
