@@ -247,3 +247,13 @@ def test_a_list_that_cannot_be_used_stops_the_build_before_it_starts(inputs: Pat
     assert done.returncode != 0
     assert "bad.txt, line 3: not UTF-8" in done.stderr + done.stdout
     assert not (tmp_path / "root" / "stages").exists()
+
+
+@pytest.mark.parametrize("mode", ["probability", "cap"])
+def test_where_the_rules_keep_nothing_there_is_nothing_to_balance(inputs: Path, tmp_path: Path, mode: str) -> None:
+    made = build(inputs, tmp_path, FILES, min_words=200, **options(mode))
+    _, pairs = run(made)
+    assert pairs.rows == 0
+    assert pairs.facts["balance"]["pairs"] == pairs.facts["balance"]["met"] == 0
+    (part,) = [part for part in pairs.parts if part.role == "balance"]
+    assert part.rows == 12
