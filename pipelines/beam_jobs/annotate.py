@@ -76,7 +76,8 @@ class AnnotateUnit(beam.DoFn):
             step="read",
             unit={"image_text": "records", "documents": "documents", "bitext": "lines"}[spec["source"]["type"]],
             rows_in=reading.records,
-            kept=reading.records - sum(reading.errors.values()),
+            kept=reading.records - sum(reading.errors.values()) - sum(reading.dropped.values()),
+            dropped=dict(sorted(reading.dropped.items())),
             errors=dict(sorted(reading.errors.items())),
         )
         # An image with several texts becomes several rows; a document or a line stays one.
@@ -141,7 +142,6 @@ class AnnotateUnit(beam.DoFn):
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
         source = BitextSource.model_validate(self.spec["source"])
         options = translations.TranslationOptions.model_validate(self.spec["options"])
-        bitext.check(source, unit["url"], unit["right_url"])
         for batch in bitext.read(source, unit["url"], unit["right_url"], unit["path"], reading):
             yield translations.annotate(batch, options=options, lid=self._lid)
 

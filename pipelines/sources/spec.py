@@ -21,18 +21,45 @@ class _Source(BaseModel):
     )
 
 
+ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
+Position = Annotated[int, Field(ge=0, lt=10_000)]
+Column = ColumnName | Position
+"""A column: its name, a dotted path (`meta.url`) to a field inside of it, or, in csv and tsv, its position from 0."""
+Columns = Column | list[Column]
+
+
 class ImageTextColumns(BaseModel):
-    """Names of the columns (parquet, csv, tsv) or json fields (webdataset); null looks for the usual names."""
+    """Columns (parquet, csv, tsv) or json fields (jsonl, webdataset); null looks for the usual names, in any case of letters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str | None = Field(
-        default=None, description="bytes, or a struct with `bytes`; usual: image, jpg, png, image_bytes"
+        default=None, description="bytes, or a struct with `bytes` (parquet); usual: image, jpg, png, image_bytes"
     )
-    text: str | None = Field(default=None, description="one text; usual: caption, text, alt, TEXT, title")
-    texts: str | None = Field(default=None, description="list of strings or of {lang, text}; usual: texts, captions")
-    url: str | None = Field(default=None, description="usual: url, image_url")
-    language: str | None = Field(default=None, description="language of `text`; usual: lang, language")
+    text: Columns | dict[Language, Columns] | None = Field(
+        default=None,
+        description="the text; or a list of columns, or language -> column, each of which gives a text of the image, "
+        "or several: a list, or texts by language. Usual, the first that is there: text, alt, alt_text, caption, txt, title",
+    )
+    texts: Columns | None = Field(
+        default=None,
+        description="more texts: lists of strings or of {lang, text}, or {lang: text}; usual: texts, captions",
+    )
+    tags: Columns | None = Field(
+        default=None, description='tags, a string or a list: one text, joined with ", "; read only where named'
+    )
+    url: Column | None = Field(default=None, description="usual: url, image_url")
+    language: Column | None = Field(
+        default=None, description="language of the texts that bring none of their own; usual: lang, language"
+    )
+    width: Column | None = Field(
+        default=None,
+        description="declared width, px, of a picture that is not there; usual: original_width, width",
+    )
+    height: Column | None = Field(default=None, description="declared height; usual: original_height, height")
+    similarity: Column | None = Field(
+        default=None, description="a similarity of image and text that the table brings; read only where named"
+    )
 
 
 class ImageTextSource(_Source):
@@ -40,8 +67,21 @@ class ImageTextSource(_Source):
 
     type: Literal["image_text"]
     path: str | list[str] = Field(description="file, glob or fsspec URL, or a list of them")
-    format: Literal["auto", "parquet", "webdataset", "csv", "tsv"] = Field(
+    format: Literal["auto", "parquet", "webdataset", "csv", "tsv", "jsonl"] = Field(
         default="auto", description="auto: by the file's name"
+    )
+    header: bool | Literal["auto"] = Field(
+        default="auto",
+        description="csv, tsv: whether the first line names the columns; auto: it does where no field of it is a URL and one is a "
+        "usual name or one that the recipe names",
+    )
+    names: list[ColumnName] | None = Field(
+        default=None, min_length=1, description="csv, tsv without a header: names for the columns, in order"
+    )
+    quoting: Literal["auto", "csv", "none"] = Field(
+        default="auto",
+        description='csv: a field in double quotes may hold delimiters and line ends, "" is a quote; none: quotes are text; '
+        "auto: csv files are quoted, tsv files where their first lines can only have been written so",
     )
     columns: ImageTextColumns = ImageTextColumns()
     texts: Literal["all", "first", "one"] = Field(
