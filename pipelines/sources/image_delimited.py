@@ -117,6 +117,8 @@ def _quoted_rows(
 
 
 def _leniently(line: str, delimiter: str) -> list[str]:
+    if '"' not in line:
+        return line.split(delimiter)  # a lone CR
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
