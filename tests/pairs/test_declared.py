@@ -41,15 +41,24 @@ def annotated(
     return alt_text.annotate(batch, lid=lid)
 
 
+ASPECT = {"image_max_aspect": 3.0, "image_min_side": None}
+PIXELS = {"image_min_pixels": 10_000, "image_min_side": None}
+
+
 @pytest.mark.parametrize(
-    ("options", "kept", "dropped", "rule"),
+    ("options", "rule", "kept", "dropped"),
     [
-        ({"image_min_side": 200}, [(200, 200), (200, None), (None, 200), (None, None)], [(199, 900), (900, 199), (199, None)], "image_too_small"),
-        ({"image_max_aspect": 3.0, "image_min_side": None}, [(300, 100), (300, None)], [(301, 100), (100, 301)], "image_aspect"),
-        ({"image_max_aspect": 3.0, "image_aspect_below": True, "image_min_side": None}, [(299, 100)], [(300, 100)], "image_aspect"),
-        ({"image_min_pixels": 10_000, "image_min_side": None}, [(100, 100), (100, None), (50_000, 60_000)], [(100, 99)], "few_pixels"),
+        (
+            {"image_min_side": 200},
+            "image_too_small",
+            [(200, 200), (200, None), (None, 200), (None, None)],
+            [(199, 900), (900, 199), (199, None)],
+        ),
+        (ASPECT, "image_aspect", [(300, 100), (300, None)], [(301, 100), (100, 301)]),
+        ({**ASPECT, "image_aspect_below": True}, "image_aspect", [(299, 100)], [(300, 100)]),
+        (PIXELS, "few_pixels", [(100, 100), (100, None), (50_000, 60_000)], [(100, 99)]),
     ],
-)  # fmt: skip
+)
 def test_image_rules_go_by_the_declared_size(
     lid: LanguageIdentifier, options: dict[str, Any], kept: list[Any], dropped: list[Any], rule: str
 ) -> None:

@@ -71,7 +71,7 @@ def test_the_first_of_a_table_of_words_alone_is_no_header_where_the_recipe_says_
     assert [row["text"] for row in read_rows("a.tsv", data, names=["text", "id"]).rows] == ["a dog", "a cat"]
     with pytest.raises(SourceError, match="say header: false"):
         read_rows("a.tsv", data)
-    with pytest.raises(SourceError, match="does not tell which column is the text: a dog | 17"):
+    with pytest.raises(SourceError, match=r"does not tell which column is the text: a dog \| 17"):
         read_rows("a.tsv", data, header=False)
 
 

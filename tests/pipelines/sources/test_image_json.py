@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import zstandard
 
-from pipelines.sources.reading import SourceError
-
 Read = Callable[..., Any]
 
 
@@ -66,7 +64,10 @@ def test_fields_by_path(read_rows: Read) -> None:
         ({"de": "a", "en": ["b", "c"], "fr": None}, [("a", "de"), ("b", "en"), ("c", "en")]),
         ([{"lang": "de", "text": "a"}, {"language": "en", "caption": "b"}], [("a", "de"), ("b", "en")]),
         # Crossmodal-3600: captions of many languages, the plain ones beside the tokenised.
-        ({"ar": {"caption": ["أ", "ب"], "caption/tokenized": ["x"]}, "de": {"caption": ["c"]}}, [("أ", "ar"), ("ب", "ar"), ("c", "de")]),
+        (
+            {"ar": {"caption": ["أ", "ب"], "caption/tokenized": ["x"]}, "de": {"caption": ["c"]}},
+            [("أ", "ar"), ("ب", "ar"), ("c", "de")],
+        ),
         ([], [(None, None)]),
         (["", " "], [("", None)]),
     ],
@@ -116,8 +117,9 @@ def test_lines_that_are_not_what_they_should_be_cost_themselves_alone(read_rows:
     took = read_rows(
         "a.jsonl",
         lines(
-            {"text": "first"}, b"{", b"[1]", b'"text"', {"text": 5}, {"text": None}, deep, b'{"text": "a\0b"}', b'{"text": "\\u0000x"}',
-            b'{"text": "Ger\xe4t"}', b'{"text": "twice", "text": "last"}', b'{"text": "\\ud800"}', {"other": 1}, {"text": {"a": [[[1]]]}},
+            {"text": "first"}, b"{", b"[1]", b'"text"', {"text": 5}, {"text": None}, deep,
+            b'{"text": "a\0b"}', b'{"text": "\\u0000x"}', b'{"text": "Ger\xe4t"}',
+            b'{"text": "twice", "text": "last"}', b'{"text": "\\ud800"}', {"other": 1}, {"text": {"a": [[[1]]]}},
             {"text": "last one"},
         ),
         max_record_bytes=1 << 20,
