@@ -31,6 +31,8 @@ class Text(NamedTuple):
 
 def value_at(values: Any, path: Sequence[str]) -> Any:
     """The value at a path of names; through a list it is the list of its items' values. None where there is none."""
+    if len(path) == 1 and type(values) is dict:
+        return values.get(path[0])
     for at, name in enumerate(path):
         if isinstance(values, list):
             return [value_at(item, path[at:]) for item in values]
@@ -84,7 +86,12 @@ def texts_of(columns: Columns, values: Mapping[str, Any]) -> list[Text]:
         value = value_at(values, column.path)
         if column.joined:
             value = _joined(value)
+        if type(value) is str:
+            found.append(Text(column.language, value, column.role))
+            continue
         found += [Text(language, text, column.role) for language, text in several(value, column.language)]
+    if len(found) < 2:
+        return [Text(text.language or spoken, text.text, text.role) for text in found] if spoken else found
     known = {text.text: text.language for text in reversed(found) if text.language is not None}
     # A list beside a caption often holds the caption once more, with its language.
     return [Text(text.language or spoken or known.get(text.text), text.text, text.role) for text in found]
@@ -93,8 +100,10 @@ def texts_of(columns: Columns, values: Mapping[str, Any]) -> list[Text]:
 def facts_of(columns: Columns, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a record says of its image beside texts: url, declared width and height, similarity."""
     found: dict[str, Any] = {"url": text_of(value_at(values, columns.url)) if columns.url is not None else None}
-    for name, path in (("width", columns.width), ("height", columns.height)):
-        found[name] = pixels(value_at(values, path)) if path is not None else None
+    if columns.width is not None:
+        found["width"] = pixels(value_at(values, columns.width))
+    if columns.height is not None:
+        found["height"] = pixels(value_at(values, columns.height))
     if columns.similarity is not None:
         found["similarity"] = _number(value_at(values, columns.similarity))
     return found

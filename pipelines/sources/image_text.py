@@ -43,6 +43,9 @@ ROWS = pa.schema(
 )
 SIMILARITY = pa.field("similarity", pa.float32())
 """Of image and text, as the table says: a further column where the recipe names it."""
+Row = tuple[Any, ...]
+"""The values of `ROWS`, and of `SIMILARITY`."""
+
 BATCH_ROWS = 16_384  # the rules' patterns are compiled once a batch: with fewer rows that is half of the work
 _PHOTOGRAPH_ROWS = 1024  # where photographs are decoded that is no part of it, and progress shows more often
 _BATCH_CHARACTERS = 16 << 20  # or so many characters of text: bounds the memory
@@ -177,25 +180,52 @@ def read(
     else:
         records = read_delimited(source, url, path, reading, _DELIMITER[kind])
     schema = ROWS if source.columns.similarity is None else ROWS.append(SIMILARITY)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     characters = 0
     for record in records:
         more = _rows_of(source, reading.source, record, seed)
         rows.extend(more)
-        characters += sum(len(row["text"] or "") for row in more)
+        characters += sum(len(row[2] or "") for row in more)
         most = BATCH_ROWS if record["image"] is None else min(BATCH_ROWS, _PHOTOGRAPH_ROWS)
         if len(rows) >= most or characters >= _BATCH_CHARACTERS:
-            yield pa.RecordBatch.from_pylist(rows, schema=schema)
+            yield _batch(rows, schema)
             rows, characters = [], 0
     if rows:
-        yield pa.RecordBatch.from_pylist(rows, schema=schema)
+        yield _batch(rows, schema)
 
 
-def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(zip(*rows, strict=True), schema, strict=False)  # similarity is the last, and may not be wanted
+    return pa.RecordBatch.from_arrays([pa.array(values, field.type) for values, field in columns], schema=schema)
+
+
+def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any], seed: int) -> list[Row]:
     """One row per distinct text, or of the one that is asked for.
 
     A record without any gives one row with null, for the rules to count.
     """
+    image, at = record["image"], f"{name}/{record['at']}"
+    # A picture that is there says itself how large it is.
+    size = (record.get("width"), record.get("height")) if image is None else (None, None)
+    chosen = _chosen(source, record, seed)
+    return [
+        (
+            f"{at}.{number}" if number else at,
+            record["url"],
+            text.text,
+            text.role,
+            text.language,
+            image,
+            *size,
+            record.get("similarity"),
+        )
+        for number, text in enumerate(chosen)
+    ]
+
+
+def _chosen(source: ImageTextSource, record: dict[str, Any], seed: int) -> list[Text]:
+    if len(record["texts"]) == 1:
+        return list(record["texts"])
     texts: dict[str, Text] = {}
     for text in record["texts"]:
         if text.text is not None:
@@ -209,17 +239,4 @@ def _rows_of(source: ImageTextSource, name: str, record: dict[str, Any], seed: i
         image = record["image"]["sha256"] if record["image"] is not None else record["url"] or record["at"]
         drawn = min(texts, key=lambda text: content_key(str(seed), "texts", image, text))
         texts = {drawn: texts[drawn]}
-    declared = {f"declared_{side}": record[side] if record["image"] is None else None for side in ("width", "height")}
-    return [
-        {
-            "origin": f"{name}/{record['at']}" + (f".{number}" if number else ""),
-            "url": record["url"],
-            "text": text.text,
-            "text_role": text.role,
-            "lang_hint": text.language,
-            "image": record["image"],
-            "similarity": record.get("similarity"),
-            **declared,
-        }
-        for number, text in enumerate(texts.values() or [Text(None, None)])
-    ]
+    return list(texts.values()) or [Text(None, None)]
