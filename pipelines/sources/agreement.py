@@ -19,8 +19,6 @@ AT_ONCE = 500
 """Files that are looked at when a source is found, spread over all of them; the rest follow before they are read."""
 
 _THREADS = 16
-_ROLES = ("image", "url", "language", "width", "height")
-Found = tuple[str, Facts | None]
 
 
 def spread(files: Sequence[str], most: int = AT_ONCE) -> list[str]:
@@ -77,32 +75,25 @@ def check(name: str, source: ImageTextSource, found: dict[str, Facts | None]) ->
     for url, columns in with_columns[1:]:
         first_url, first = with_columns[0]
         lines = image_text.file_format(source, url) == image_text.file_format(source, first_url) == "jsonl"
-        for role, here, there in _differences(source, columns, first, sparse=lines):
+        if (differ := _differences(source, columns, first, sparse=lines)) is not None:
             raise SourceError(
-                f"sources.{name}: its files differ in their columns: {first_url} has {_named(there)} for {role}, {url} has "
-                f"{_named(here)}; name the columns in the recipe, or make two sources of them"
+                f"sources.{name}: its files differ in their columns: {first_url} has {_named(differ[1])} for text, {url} has "
+                f"{_named(differ[0])}; name the columns in the recipe, or make two sources of them"
             )
 
 
 def _differences(
     source: ImageTextSource, here: Columns, there: Columns, sparse: bool
-) -> list[tuple[str, list[str], list[str]]]:
-    """(role, columns here, columns there) of the roles that nobody named and that differ.
+) -> tuple[list[str], list[str]] | None:
+    """The columns of texts here and there where nobody named them and they differ.
 
-    What the recipe names was looked for in each file by itself. JSON objects may leave fields out, so of those (`sparse`) only
-    files without a text in common differ.
+    What the recipe names was looked for in each file by itself; an address, a language or a size that it does not name may be
+    missing. JSON objects may leave fields out, so of those (`sparse`) only files without a text in common differ.
     """
-    found = []
-    if source.columns.text is None and source.columns.texts is None:
-        texts = [column.role for column in here.texts], [column.role for column in there.texts]
-        if texts[0] != texts[1] and not (sparse and set(texts[0]) & set(texts[1])):
-            found.append(("text", *texts))
-    for role in () if sparse else _ROLES:
-        paths = getattr(here, role), getattr(there, role)
-        names = [[".".join(path).lower()] if path is not None else [] for path in paths]
-        if getattr(source.columns, role) is None and names[0] != names[1]:
-            found.append((role, *names))
-    return found
+    if source.columns.text is not None or source.columns.texts is not None:
+        return None
+    texts = [column.role for column in here.texts], [column.role for column in there.texts]
+    return None if texts[0] == texts[1] or (sparse and set(texts[0]) & set(texts[1])) else texts
 
 
 def _named(names: list[str]) -> str:
