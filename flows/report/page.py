@@ -12,6 +12,7 @@ import jinja2
 
 from flows.report import text, views
 from flows.report.pictures import Pictures
+from pairs.similarity import QUANTILES
 from pipelines.dataset import DatasetManifest
 from pipelines.publish.sheet import Sample
 
@@ -32,6 +33,8 @@ class ReportData:
         samples: Of every kind, in the order in which they are shown; at most 24 of a kind are.
         examples: Source -> rule -> dropped rows (origin, raw_text, text, left_text, right_text, lang, left_lang,
             right_lang); at most 12 of a rule are shown.
+        similarity: Source -> how its scores are spread: scored, without_image, quantiles, languages; see
+            `pipelines.ray_jobs.score`.
         errors: Rows of errors.jsonl (source, path, position, reason, detail, rows); the first 50 are shown.
         timings: Stage -> seconds; None leaves the section out, so that the page depends on the build's content alone.
         failed: Whether the gate refused the build.
@@ -40,6 +43,7 @@ class ReportData:
     manifest: DatasetManifest
     samples: Sequence[Sample] = ()
     examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
+    similarity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     errors: Sequence[Mapping[str, Any]] = ()
     timings: Mapping[str, float] | None = None
     failed: bool = False
@@ -50,9 +54,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
-    environment.filters.update(
-        shown=text.shown, n=text.number, size=text.size, seconds=text.seconds, share=text.share
-    )
+    environment.filters.update(shown=text.shown, n=text.number, size=text.size, seconds=text.seconds, share=text.share)
     source = resources.files("flows.report").joinpath("template.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
 
@@ -123,6 +125,8 @@ def render_report(data: ReportData) -> bytes:
         languages=views.languages(manifest),
         samples=_samples(data.samples),
         examples=_examples(data.examples),
+        similarity=views.similarity(data.similarity),
+        quantiles=QUANTILES,
         shards=manifest.shards[:MAX_SHARDS],
         more_shards=max(0, len(manifest.shards) - MAX_SHARDS),
         errors=list(data.errors[:MAX_ERRORS]),
