@@ -339,8 +339,7 @@ class Build:
 
     def table_stage(self, name: str, before: StageManifest) -> Stage:
         """The stage that filters a table of alt-texts without photographs."""
-        # Texts without photographs have no similarity.
-        options = {key: value for key, value in self.select_config("image_alt").items() if key != "min_similarity"}
+        options = _without_similarity(self.select_config("image_alt"))
         config = {"source": name, "options": options, "seed": self.recipe.seed}
         return Stage(f"table-{name}", config, {name: before.digest} | self.compared("image_alt"), TABLE_CODE)
 
@@ -354,7 +353,7 @@ class Build:
             size = sum(part.bytes for part in tables)
             spec = self._spec("table", folder, len(tables), size) | {
                 "step": "filter",
-                "options": {**self.select_options("image_alt"), "min_similarity": None},
+                "options": _without_similarity(self.select_options("image_alt")),
                 "references": self.references("image_alt"),
                 "buckets": _buckets(size),
                 "parts": [
@@ -447,6 +446,12 @@ class Build:
             "workers": max(1, min(runtime.worker_count(), units, worth)),
             "beam": {"runner": runtime.beam.runner, "options": runtime.beam.options},
         }
+
+
+def _without_similarity(options: dict[str, Any]) -> dict[str, Any]:
+    """Thresholds for texts without photographs, which have no similarity: they are the same whatever its bound is."""
+    order = [rule for rule in options["order"] if rule != "low_similarity"]
+    return {**options, "order": order, "similarity": None, "min_similarity": None}
 
 
 def _buckets(size: int) -> int:

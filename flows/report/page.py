@@ -33,20 +33,20 @@ class ReportData:
         samples: Of every kind, in the order in which they are shown; at most 24 of a kind are.
         examples: Source -> rule -> dropped rows (origin, raw_text, text, left_text, right_text, lang, left_lang,
             right_lang); at most 12 of a rule are shown.
-        similarity: Source -> how its scores are spread: scored, without_image, quantiles, languages; see
-            `pipelines.ray_jobs.score`.
         errors: Rows of errors.jsonl (source, path, position, reason, detail, rows); the first 50 are shown.
         timings: Stage -> seconds; None leaves the section out, so that the page depends on the build's content alone.
         failed: Whether the gate refused the build.
+        similarity: Source -> how its scores are spread: scored, without_image, quantiles, languages; see
+            `pipelines.ray_jobs.score`.
     """
 
     manifest: DatasetManifest
     samples: Sequence[Sample] = ()
     examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
-    similarity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     errors: Sequence[Mapping[str, Any]] = ()
     timings: Mapping[str, float] | None = None
     failed: bool = False
+    similarity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""A model of open_clip's, by the name of its architecture and a file of weights. Nothing is fetched."""
+"""A model of open_clip's, by the name of its architecture and a file of weights."""
 
 from __future__ import annotations
 
