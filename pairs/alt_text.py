@@ -25,10 +25,12 @@ from pairs import (
     normalise,
     presets,
     reasons,
+    similarity,
     tokens,
 )
 from pairs.decontaminate import DecontaminateOptions, EvaluationSets
 from pairs.dedupe import DuplicateOptions
+from pairs.similarity import Bounds, SimilarityOptions
 
 MAX_CHARS: Final = 10_000
 """Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in
@@ -90,7 +92,7 @@ Rule = Literal[
     "many_digits", "few_letters", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
     "image_format",
     "image_too_small", "image_aspect",
-    "few_pixels", "few_bytes", "camera_title", "rare_words",
+    "few_pixels", "few_bytes", "camera_title", "rare_words", "low_similarity",
     "text_on_many_images", "text_too_frequent", "image_with_many_texts",
     "contaminated_image", "contaminated_text",
 ]  # fmt: skip
@@ -243,6 +245,14 @@ class AltTextOptions(BaseModel):
     decontaminate: DecontaminateOptions | None = Field(
         None, description="contaminated_image, contaminated_text: drop what is in these evaluation sets"
     )
+    similarity: SimilarityOptions | None = Field(
+        None, description="the model that scores how like an image and its text are; null: none"
+    )
+    min_similarity: Bounds | None = Field(
+        None,
+        description="low_similarity: least score for each language (BCP 47) and for `default`; null: the rule is off; "
+        "pt-BR falls back to pt, then to default; und: the language is not known",
+    )
     duplicates: DuplicateOptions = Field(
         DuplicateOptions.model_validate({}),
         description="what else than a pair may not come twice; applied to the pairs that passed the rules",
@@ -264,7 +274,7 @@ class AltTextOptions(BaseModel):
             return given
         values, name = dict(given), given.get("preset")
         if isinstance(name, str):
-            values = {**presets.load(name), **values}
+            values = on_preset(presets.load(name), values)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
     @property
@@ -272,6 +282,33 @@ class AltTextOptions(BaseModel):
         """The counts over all rows that the rules need (see `counting.COUNTS`), with the bound above which one counts."""
         wanted = {name: getattr(self, option) for rule, (name, option) in _COUNTED.items() if rule in self.order}
         return {name: bound for name, bound in wanted.items() if bound is not None}
+
+
+def _switches() -> dict[str, tuple[Rule, ...]]:
+    """Option -> the rules that it switches on, which head its description."""
+    found: dict[str, tuple[Rule, ...]] = {}
+    for name, option in AltTextOptions.model_fields.items():
+        heads = (option.description or "").partition(":")[0].split(", ")
+        if option.default is None or isinstance(option.default, bool) or type(None) in get_args(option.annotation):
+            found[name] = tuple(rule for rule in RULES if rule in heads)
+    return found
+
+
+def on_preset(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's options with those that stand beside it.
+
+    A rule that is switched on beside the preset and is not in the preset's order comes after those that are, in the default order.
+    """
+    values = {**preset, **given}
+    if "order" in preset and "order" not in given:
+        asked = {
+            rule
+            for name, rules in _switches().items()
+            if given.get(name) is not None and given[name] is not False
+            for rule in rules
+        }
+        values["order"] = [*preset["order"], *(rule for rule in RULES if rule in asked - {*preset["order"]})]
+    return values
 
 
 @dataclass(frozen=True)
@@ -374,7 +411,8 @@ def fails(
     """Which rows fail which rule.
 
     Args:
-        batch: n rows as `annotate` returns them, with the columns of `counting` that `options.counts` names.
+        batch: n rows as `annotate` returns them, with the columns of `counting` that `options.counts` names and, for
+            `min_similarity`, the column `similarity`.
         options: The thresholds.
         references: What the options name files of.
 
@@ -383,7 +421,7 @@ def fails(
         pass rows without an image; those of its size go by the declared one there.
 
     Raises:
-        ValueError: A count or a reference that a rule needs is not there.
+        ValueError: A count, a score or a reference that a rule needs is not there.
     """
     found = {**_text_fails(batch, options), **_image_fails(batch, options)}
     for rule, (name, option) in _COUNTED.items():
@@ -391,6 +429,12 @@ def fails(
             if name not in batch.schema.names:
                 raise ValueError(f"rule {rule} needs the count {name!r} over all rows: see counting.with_counts")
             found[rule] = _above(batch.column(name), bound)
+    if options.min_similarity is not None and "low_similarity" in options.order:
+        if similarity.COLUMN in batch.schema.names:
+            scored = batch.column(similarity.COLUMN)
+            found["low_similarity"] = similarity.low(scored, right_lang(batch), options.min_similarity)
+        elif _image(batch, "sha256") is not None:
+            raise ValueError("rule low_similarity needs the column of scores: see pipelines.ray_jobs.score")
     found |= _reference_fails(batch, options, references or References())
     return {rule: found[rule] for rule in options.order if rule in found}
 

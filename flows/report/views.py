@@ -222,6 +222,29 @@ def languages(manifest: DatasetManifest) -> list[tuple[str, list[LanguageView]]]
     return found
 
 
+@dataclass
+class SimilarityView:
+    """How the scores of a source are spread, or of its texts in one language (`language` is then its tag)."""
+
+    source: str
+    language: str
+    scored: int
+    quantiles: list[float]
+
+
+def similarity(facts: Mapping[str, Mapping[str, Any]]) -> list[SimilarityView]:
+    """Each source, and behind it its languages, most first."""
+    found = []
+    for source, told in sorted(facts.items()):
+        found.append(SimilarityView(source, "", told["scored"], list(told["quantiles"].values())))
+        languages = sorted(told["languages"].items(), key=lambda item: (-item[1]["scored"], item[0]))
+        found += [
+            SimilarityView(source, tag, one["scored"], list(one["quantiles"].values()))
+            for tag, one in languages[:_TOP_LANGUAGES]
+        ]
+    return [view for view in found if view.quantiles]
+
+
 def lineage(manifest: DatasetManifest) -> list[Lineage]:
     """Stages with their key and inputs, in the manifest's order of names."""
     found = []

@@ -216,3 +216,23 @@ def test_files_that_do_not_agree_stop_a_build_before_it_writes(
             assert part in done.stderr
         assert "Traceback" not in done.stderr
         assert not list((tmp_path / "root").glob("stages/*"))
+
+
+def test_a_similarity_that_a_table_brings_is_held_against_the_bound(tmp_path: Path, cli: Cli) -> None:
+    rows = [{"url": f"https://e.org/{n}.jpg", "text": _text(n), "clip": n / 100} for n in range(60)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "laion.parquet")
+    source = {"type": "image_text", "path": "laion.parquet", "columns": {"similarity": "clip"}}
+    recipe = {
+        "name": "declared",
+        "sources": {"laion": source},
+        "pairs": {"image_alt": {"min_similarity": {"default": 0.3}}},
+    }
+    done = cli("build", write_recipe(tmp_path / "recipe.yaml", recipe), "--root", tmp_path / "root")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (version,) = tmp_path.glob("root/datasets/declared/*/MANIFEST.json")
+    steps = json.loads(version.read_text())["ledger"]["tables"]
+    assert [step["dropped"] for step in steps if step["step"] == "filter"] == [{"low_similarity": 30}]
+    del source["columns"]
+    done = cli("build", write_recipe(tmp_path / "recipe.yaml", recipe), "--root", tmp_path / "root")
+    assert done.returncode == 2
+    assert "name sources.laion.columns.similarity" in done.stderr
