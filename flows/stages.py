@@ -16,6 +16,7 @@ from typing import Any
 from flows.recipe import Loaded, Recipe
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
+from pairs.translations import MEASURED_BY
 from pipelines import references, stage, storage, verify
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
@@ -27,8 +28,8 @@ from pipelines.sources.inputs import Inputs, find, fingerprints
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-ANNOTATE_CODE = "2"
-PAIRS_CODE = "2"
+ANNOTATE_CODE = "3"
+PAIRS_CODE = "3"
 TABLE_CODE = "2"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
@@ -125,7 +126,7 @@ class Build:
             return self.recipe.pairs.sentences.model_dump(mode="json")
         if kind == "bitext":
             assert self.recipe.pairs.translations is not None
-            return self.recipe.pairs.translations.model_dump(mode="json")
+            return self.recipe.pairs.translations.model_dump(mode="json", include=set(MEASURED_BY))
         return {}
 
     def annotate_stage(self, name: str) -> Stage:

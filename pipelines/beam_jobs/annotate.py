@@ -18,7 +18,7 @@ from pipelines import storage
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part
-from pipelines.sources import bitext, documents, image_text
+from pipelines.sources import bitext, documents, image_text, tokens_apart
 from pipelines.sources.reading import Reading
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.tables import TableWriter
@@ -74,7 +74,7 @@ class AnnotateUnit(beam.DoFn):
         read = Step(
             source=name,
             step="read",
-            unit={"image_text": "records", "documents": "documents", "bitext": "lines"}[spec["source"]["type"]],
+            unit={"image_text": "records", "documents": "documents", "bitext": "pairs"}[spec["source"]["type"]],
             rows_in=reading.records,
             kept=reading.records - sum(reading.errors.values()),
             errors=dict(sorted(reading.errors.items())),
@@ -141,9 +141,9 @@ class AnnotateUnit(beam.DoFn):
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
         source = BitextSource.model_validate(self.spec["source"])
         options = translations.TranslationOptions.model_validate(self.spec["options"])
-        bitext.check(source, unit["url"], unit["right_url"])
-        for batch in bitext.read(source, unit["url"], unit["right_url"], unit["path"], reading):
-            yield translations.annotate(batch, options=options, lid=self._lid)
+        bitext.check(source, unit)
+        for batch, tokenized in tokens_apart.decided(bitext.read(source, unit, reading), source.sides()):
+            yield translations.annotate(batch, options=options, lid=self._lid, tokenized=tokenized)
 
 
 def run(spec: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Inputs:
     @property
     def digest(self) -> str:
         """Hash of names and contents; does not depend on where the files lie or, but for a bitext's sides, on their order."""
-        if isinstance(self.source, BitextSource):
+        if isinstance(self.source, BitextSource) and self.source.left is not None:
             return digest_of([[path, self.prints[path]] for path, _ in self.files])
         return digest_of(sorted(self.prints.items()))
 
@@ -50,8 +50,7 @@ class Inputs:
     def units(self) -> list[dict[str, Any]]:
         """What to work on, one part of output each, in an order that the files' names give alone."""
         if isinstance(self.source, BitextSource):
-            (path, left), (_, right) = self.files
-            return [{"index": 0, "url": left, "right_url": right, "path": path}]
+            return bitext.units(self.source, self.files)
         units: list[dict[str, Any]] = []
         for path, url in self.files:
             cuts = image_text.plan(self.source, url) if isinstance(self.source, ImageTextSource) else [{}]
@@ -72,10 +71,11 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         SourceError: A file is missing, cannot be read or has a name that is not UTF-8, a side of a bitext is not one file, or
             a source mixes files with and without photographs.
     """
-    if isinstance(source, BitextSource):
-        patterns = [source.left, source.right]
+    side_by_side = isinstance(source, BitextSource) and source.left is not None
+    if isinstance(source, BitextSource) and source.left is not None:
+        patterns = [source.left, *source.rights]
     else:
-        patterns = [source.path] if isinstance(source.path, str) else list(source.path)
+        patterns = [source.path] if isinstance(source.path, str) else list(source.path or [])
     located = [_plain(locate(pattern)) for pattern in patterns]
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
@@ -83,12 +83,12 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
             found = storage.expand(pattern)
         except storage.StorageError as error:
             raise SourceError(f"sources.{name}: {error} (written {written!r})") from error
-        if isinstance(source, BitextSource) and len(found) > 1:
+        if side_by_side and len(found) > 1:
             raise SourceError(f"sources.{name}: each side of a bitext is one file, {written!r} names {len(found)}")
         urls += found
     base = _common([storage.static_prefix(pattern) for pattern in located])
     files = [(relative(url, base), url) for url in urls]
-    if not isinstance(source, BitextSource):
+    if not side_by_side:
         files = sorted(set(files))
     for path, url in files:
         if any("\ud800" <= char <= "\udfff" for char in path):
@@ -102,9 +102,11 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
             )
         inputs.photographs = having != {False}  # where no file can be opened, reading will tell
     try:
-        if isinstance(source, BitextSource) and (storage.size(urls[0]) == 0) != (storage.size(urls[1]) == 0):
-            bitext.check(source, *urls)
+        if isinstance(source, BitextSource):
+            bitext.check_early(source, files)
         inputs.prints = fingerprints(root, files)
+    except SourceError as error:
+        raise SourceError(f"sources.{name}: {error}") from error
     except OSError as error:
         raise SourceError(f"sources.{name}: cannot be read: {error}") from error
     return inputs
