@@ -27,8 +27,8 @@ def _re2(pattern: str) -> str:
 
 
 @functools.lru_cache(256)
-def _substitutions(lang: str) -> tuple[tuple[str, str, bool], ...]:
-    """(pattern, replacement, literal) in order, for one language."""
+def _substitutions(lang: str) -> tuple[tuple[str, str, str, bool], ...]:
+    """(pattern, replacement, what a row must hold, literal) in order, for one language."""
     found = []
     for pattern, replacement in MosesPunctNormalizer(lang=lang).substitutions:
         literal = not any(character in pattern for character in "\\[](){}*+?.^$|")
@@ -36,10 +36,36 @@ def _substitutions(lang: str) -> tuple[tuple[str, str, bool], ...]:
             (
                 pattern if literal else _re2(pattern),
                 replacement.replace(r"\g<1>", r"\1").replace(r"\g<2>", r"\2"),
+                "  " if (pattern, replacement) == (" +", " ") else _required(pattern),
                 literal,
             )
         )
     return tuple(found)
+
+
+def _required(pattern: str) -> str:
+    """The longest run of characters that whatever the pattern matches must hold; the pattern has no alternatives."""
+    runs = [""]
+    at = 0
+    while at < len(pattern):
+        character, after = pattern[at], pattern[at + 1 : at + 2]
+        if character == "[":
+            at = pattern.index("]", at + 2)
+            runs.append("")
+        elif character == "\\" and after.isalpha() and after != "r":
+            at += 1
+            runs.append("")
+        elif character in "*?":
+            runs[-1:] = [runs[-1][:-1], ""]
+        elif character == "+":
+            runs.append("")
+        elif character == "|":
+            return ""
+        elif character not in "()":
+            at += character == "\\"
+            runs[-1] += "\r" if pattern[at] == "r" and character == "\\" else pattern[at]
+        at += 1
+    return max(runs, key=len)
 
 
 def normalise(texts: pa.StringArray, lang: str) -> pa.StringArray:
@@ -55,11 +81,21 @@ def normalise(texts: pa.StringArray, lang: str) -> pa.StringArray:
     rows = arrow.mask(arrow.matches(texts, _HINT))
     if rows.any():
         part = texts.filter(pa.array(rows))
-        for pattern, replacement, literal in _substitutions(lang):
-            replace = pc.replace_substring if literal else arrow.sub
-            part = replace(part, pattern, replacement)
+        held = _bytes(part)
+        for pattern, replacement, required, literal in _substitutions(lang):
+            if required.encode() not in held:
+                continue
+            there = arrow.mask(pc.match_substring(part, required))
+            replace = pc.replace_substring if literal else pc.replace_substring_regex
+            changed = replace(part.filter(pa.array(there)), pattern, replacement)
+            part = changed if there.all() else pc.replace_with_mask(part, pa.array(there), changed)
+            held = _bytes(part)
         texts = pc.replace_with_mask(texts, pa.array(rows), part)
     return pc.utf8_trim_whitespace(texts)
+
+
+def _bytes(texts: pa.StringArray) -> bytes:
+    return arrow.bytes_and_offsets(texts)[0].tobytes()
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------------------

@@ -62,8 +62,7 @@ class Beyond(beam.DoFn):
     def process(self, element: tuple[int, Iterable[_PIECE]]) -> Iterator[tuple[int, bytes]]:
         """Gives (bucket, numbers of the rows to drop)."""
         bucket, rows, sentence, _ = _gathered(element[1])
-        _, first, count = np.unique(sentence, return_index=True, return_counts=True)
-        beyond = np.arange(len(sentence)) - np.repeat(first, count) >= self.bound
+        beyond = dedupe.beyond(sentence, np.arange(len(sentence)), self.bound)
         for number, chosen in split(bucket[beyond].astype(np.uint64)):
             yield number, rows[beyond][chosen].tobytes()
 

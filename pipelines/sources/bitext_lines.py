@@ -147,7 +147,7 @@ class _Member:
     """A member of a zip as a stream whose faults are those of any compressed file, and which is not unpacked for ever."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-        self._size, self._read = max(1, info.compress_size), 0
+        self._size, self._given = max(1, info.compress_size), 0
         try:
             self._file = archive.open(info)
         except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError) as error:
@@ -159,10 +159,12 @@ class _Member:
             piece = self._file.read1(min(size, 1 << 20) if size > 0 else 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise OSError(str(error) or "the archive ends inside the member") from error
-        self._read += len(piece)
-        if self._read > _BOMB_BYTES and self._read > _BOMB_RATIO * self._size:
+        self._given += len(piece)
+        if self._given > _BOMB_BYTES and self._given > _BOMB_RATIO * self._size:
             raise BrokenStreamError("zip_bomb", f"{self._size} bytes unpack to more than {_BOMB_RATIO} times as many")
         return piece
+
+    read = read1
 
     def __enter__(self) -> _Member:
         return self
