@@ -17,6 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 _SEPARATORS: Final = (0x2C, 0x2E, 0x27, 0x2019, 0x20, 0xA0, 0x202F, 0x2009, 0x66C, 0xFF0C)
 """What stands between the thousands: , . ' and the spaces; Arabic's own."""
+_POINTS: Final = (0x2C, 0x2E, 0x66B, 0x3A)
 _MAX_DIGITS: Final = 18
 FIRM_DIGITS: Final = 3
 """Numbers of so many digits are seldom worded otherwise: of WMT22's references none has one on each side alone."""
@@ -33,9 +34,10 @@ def _digit_values() -> npt.NDArray[np.uint8]:
 
 
 def lists(texts: pa.StringArray) -> pa.ListArray:
-    """The numbers of each text, in order: `1,200.50` gives 1200 and 50, `२०१९` gives 2019, `1,00,000` gives 100000.
+    """The numbers of each text, in order: `1,200` gives 1200, `२०१९` gives 2019, `1,00,000` gives 100000.
 
-    Signs, decimal points and leading zeros are left out; digits after the 18th are cut off.
+    A decimal gives its digits too, `4.2` gives 4, 42 and 2, since it may be a whole number of another unit. Signs and
+    leading zeros are left out; digits after the 18th are cut off.
 
     Args:
         texts: n strings, none null.
@@ -78,6 +80,20 @@ def _group(code: Any, at: int, end: int, digits: Any, separators: Any) -> int:
 
 
 @jit
+def _fraction(code: Any, at: int, end: int, digits: Any) -> int:
+    """How many digits (1 or 2) follow a decimal point at `at`; 0 where the dots go on, as in a date."""
+    if at >= end or code[at] not in _POINTS or code[at] == 58:
+        return 0
+    size = 0
+    while at + 1 + size < end and digits[code[at + 1 + size]] < 10:
+        size += 1
+    after = at + 1 + size
+    if size > 2 or (after + 1 < end and code[after] in _POINTS and digits[code[after + 1]] < 10):
+        return 0
+    return size
+
+
+@jit
 def _find(code: Any, start: Any, digits: Any, separators: Any, value: Any, found: Any) -> int:
     total = 0
     for row in range(len(start) - 1):
@@ -87,6 +103,7 @@ def _find(code: Any, start: Any, digits: Any, separators: Any, value: Any, found
                 at += 1
                 continue
             number, size = np.int64(0), 0
+            start_is_plain = at == start[row] or code[at - 1] not in _POINTS
             while at < end and digits[code[at]] < 10:
                 if size < _MAX_DIGITS:
                     number = number * 10 + digits[code[at]]
@@ -103,6 +120,13 @@ def _find(code: Any, start: Any, digits: Any, separators: Any, value: Any, found
             value[total] = number
             found[row] += 1
             total += 1
+            part = _fraction(code, at, end, digits) if start_is_plain else 0
+            if part > 0 and size + part < _MAX_DIGITS:
+                for step in range(1, part + 1):
+                    number = number * 10 + digits[code[at + step]]
+                value[total] = number
+                found[row] += 1
+                total += 1
     return total
 
 
