@@ -25,7 +25,7 @@ from pipelines.sources.spec import BitextSource
 _ENDED: Final = object()
 Open = Callable[[], contextlib.AbstractContextManager[BinaryIO]]
 
-_BOMB_BYTES: Final = 64 << 20
+_BOMB_BYTES: Final = 16 << 20
 _BOMB_RATIO: Final = 200
 """Text packs to a tenth or a fiftieth; what unpacks to more than 200 times its size is not text."""
 
