@@ -29,6 +29,7 @@ class Made:
 
     Attributes:
         annotate: Source -> manifest.
+        score: Source -> manifest of its scores, where the recipe names a model.
         pairs: Kind -> manifest of its unique pairs.
         tables: Source -> manifest of its filtered table.
         render: Kind -> manifest of its shards.
@@ -36,6 +37,7 @@ class Made:
     """
 
     annotate: dict[str, StageManifest] = field(default_factory=dict)
+    score: dict[str, StageManifest] = field(default_factory=dict)
     pairs: dict[str, StageManifest] = field(default_factory=dict)
     tables: dict[str, StageManifest] = field(default_factory=dict)
     render: dict[str, StageManifest] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class Made:
 
     def every(self) -> list[StageManifest]:
         """All manifests, in the order of the stages, names sorted."""
-        groups = (self.annotate, self.pairs, self.tables, self.render, self.verify)
+        groups = (self.annotate, self.score, self.pairs, self.tables, self.render, self.verify)
         return [manifest for group in groups for _, manifest in sorted(group.items())]
 
 
@@ -100,7 +102,7 @@ def assemble(build: Build, made: Made) -> Assembled:
             for item in made.every()
         },
         render=build.render_identity,
-        models={"lid.176.ftz": build.lid.sha256},
+        models={"lid.176.ftz": build.lid.sha256, **build.model_contents},
         mix=mix_of(recipe, {kind: rendered.rows for kind, rendered in made.render.items()}),
         shards=shards,
         tables=tables,
@@ -110,6 +112,8 @@ def assemble(build: Build, made: Made) -> Assembled:
             kind: {side: rendered.facts[f"cut_{side}"] for side in ("left", "right")}
             for kind, rendered in made.render.items()
         },
+        repairs=_counts(made, "repairs"),
+        text_roles=_counts(made, "text_roles"),
         errors=_errors(made),
     )
     problems = sum(len(found) for verified in made.verify.values() for found in verified.facts["problems"].values())
@@ -148,6 +152,8 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
             check_chain([*before, *chain([made.pairs[origin], *own])])
             ledger[kind] = check_chain(chain(own))
         else:
+            if kind == "image_alt" and made.score:
+                before.append(_joined([made.score[name] for name in build.sources_of(origin)]))
             ledger[kind] = check_chain([*before, *chain(own)])
     if made.tables:
         names = sorted(made.tables)
@@ -159,6 +165,15 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
 
 def _joined(manifests: list[StageManifest]) -> list[Any]:
     return list(itertools.chain.from_iterable(manifest.ledger for manifest in manifests))
+
+
+def _counts(made: Made, what: str) -> dict[str, dict[str, int]]:
+    """Source -> what was counted while it was annotated."""
+    return {
+        source: dict(counts)
+        for _, manifest in sorted(made.annotate.items())
+        for source, counts in manifest.facts.get(what, {}).items()
+    }
 
 
 def _errors(made: Made) -> dict[str, int]:
@@ -203,6 +218,7 @@ def _report(build: Build, made: Made, assembled: Assembled, log: bytes) -> Repor
         manifest=assembled.manifest,
         samples=_pictures(build, made, SAMPLES_A_KIND),
         examples=examples,
+        similarity={name: manifest.facts["similarity"][name] for name, manifest in sorted(made.score.items())},
         errors=[json.loads(line) for line in log.splitlines()[:_ERRORS_SHOWN]],
         timings={item.stage: took for item in made.every() if (took := stage.seconds(build.root, item)) is not None},
         failed=not assembled.passed,

@@ -26,6 +26,7 @@ from flows.stages import Build
 from pipelines import dataset, storage
 from pipelines.manifest import StageManifest
 from pipelines.publish import version
+from pipelines.similarity import files
 from pipelines.train.run import Trained, train
 from pipelines.train.spec import TrainerSpec
 
@@ -151,6 +152,9 @@ def prepare(recipe: str, root: str, workers: int | None = None) -> Build:
     build = Build(loaded, root)
     for name in loaded.recipe.sources:
         build.inputs(name)
+    if build.model is not None:
+        files.releases(build.model)
+        build.model_files  # noqa: B018  (looked up once, here, where a fault is told before anything runs)
     return build
 
 
@@ -199,7 +203,8 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
     plain = [kind for kind in kinds if kind != "word_drop"]
     names = build.photograph_sources() + build.table_sources()
     names += [name for kind in plain if kind != "image_alt" for name in build.sources_of(kind)]
-    board.announce(*(f"annotate-{name}" for name in names))
+    scored = build.photograph_sources() if build.model is not None else []
+    board.announce(*(f"annotate-{name}" for name in names), *(f"score-{name}" for name in scored))
     board.announce(*(f"table-{name}" for name in build.table_sources()), *(f"select-{kind}" for kind in plain))
     board.announce(*(["word_drop"] if "word_drop" in kinds else []), *(f"render-{kind}" for kind in kinds))
     board.announce(*(f"verify-{kind}" for kind in kinds), "publish")
@@ -219,14 +224,26 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
             [before],
             lambda before=before: (got[before].rows, None),
         )
+    for name in scored:
+        before = f"annotate-{name}"
+        tasks.submit(
+            f"score-{name}",
+            lambda tick, name=name, before=before: build.score(name, got[before], tick),
+            [before],
+            lambda before=before: (got[before].rows, len(got[before].tables())),
+        )
     for kind in plain:
         needs = [f"annotate-{name}" for name in build.sources_of(kind)]
+        scores = [f"score-{name}" for name in scored if kind == "image_alt"]
         tasks.submit(
             f"select-{kind}",
-            lambda tick, kind=kind: build.make_pairs(
-                kind, {n: got[f"annotate-{n}"] for n in build.sources_of(kind)}, tick
+            lambda tick, kind=kind, scores=scores: build.make_pairs(
+                kind,
+                {n: got[f"annotate-{n}"] for n in build.sources_of(kind)},
+                tick,
+                {need.removeprefix("score-"): got[need] for need in scores},
             ),
-            needs,
+            [*needs, *scores],
             lambda needs=needs: (sum(sum(part.rows for part in got[need].tables()) for need in needs), None),
         )
     if "word_drop" in kinds:
@@ -259,6 +276,7 @@ def _run_stages(build: Build, board: Board) -> tuple[Made, _Tasks]:
         build.close()
     made = Made(
         annotate={name: got[f"annotate-{name}"] for name in names},
+        score={name: got[f"score-{name}"] for name in scored},
         pairs={kind: got["word_drop" if kind == "word_drop" else f"select-{kind}"] for kind in kinds},
         tables={name: got[f"table-{name}"] for name in build.table_sources()},
         render={kind: got[f"render-{kind}"] for kind in kinds},

@@ -47,6 +47,7 @@ def _exit_codes() -> Iterator[None]:
     from pipelines.dataset import DatasetError
     from pipelines.jobs import JobError
     from pipelines.ledger import LedgerError
+    from pipelines.similarity.model import ModelError
     from pipelines.sources.reading import SourceError
     from pipelines.storage import StorageError
     from pipelines.train.run import TrainError
@@ -54,7 +55,7 @@ def _exit_codes() -> Iterator[None]:
 
     try:
         yield
-    except (RecipeError, SourceError, FontError) as error:
+    except (RecipeError, SourceError, ModelError, FontError) as error:
         _say(error)
         raise typer.Exit(WRONG_CALL) from error
     except (JobError, LedgerError, StorageError, DatasetError, TrainError, OSError) as error:
@@ -156,6 +157,8 @@ def funnel(
 
     with _exit_codes():
         for rows in rules.annotated(places, text):
+            changed = ", ".join(f"{what} {count:,}" for what, count in rules.repairs(rows).items()) or "nothing"
+            out.print(f"\n{rows.name}: normalising changed {changed}", highlight=False, markup=False, soft_wrap=True)
             for name in preset or rules.every_preset():
                 found = rules.funnel(rows, rules.options_of(name))
                 out.print(f"\n{rows.name}, {name}: {found['in']:,} rows", highlight=False, markup=False)

@@ -31,6 +31,7 @@ _COST = {
     "photograph": 2.5e-3,  # reading, decoding once, hashing
     "annotate": 1.2e-4,
     "document": 4e-3,
+    "score": 5e-2,  # a ViT-B/32 on a core; a GPU is a hundred times faster
     "pairs": 4e-5,
     "render": 1.5e-4,
     "verify": 2.5e-4,
@@ -144,11 +145,19 @@ def draw_up(build: Build) -> list[Row]:
         count = counts[f"annotate-{name}"]
         what = build.table_stage(name, before) if before else None
         add(what, f"table-{name}", round(count * 0.8), False, _START_SECONDS["beam"] + count * _COST["pairs"])
+    for name in build.photograph_sources() if build.model is not None else []:
+        before = ready.get(f"annotate-{name}")
+        count = counts[f"annotate-{name}"]
+        what = build.score_stage(name, before) if before else None
+        add(what, f"score-{name}", count, before is not None, _START_SECONDS["ray"] + count * _COST["score"])
     for kind in kinds:
         sources = ["sentences"] if kind == "word_drop" else build.sources_of(kind)
         befores = {n: ready.get("select-sentences" if kind == "word_drop" else f"annotate-{n}") for n in sources}
         known = {n: manifest for n, manifest in befores.items() if manifest is not None}
-        what = build.pairs_stage(kind, known) if len(known) == len(befores) else None
+        needed = sources if kind == "image_alt" and build.model is not None else []
+        scores = {n: ready[f"score-{n}"] for n in needed if f"score-{n}" in ready}
+        whole = len(known) == len(befores) and len(scores) == len(needed)
+        what = build.pairs_stage(kind, known, scores) if whole else None
         count = counts["select-sentences"] if kind == "word_drop" else sum(counts[f"annotate-{n}"] for n in sources)
         # A document that was not mined yet gives several pairs; rows that were annotated are candidates already.
         share = _YIELD[kind] if kind != "sentences" or not known else 1.0

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pairs.alt_text import AltTextOptions
+from pairs.alt_text import AltTextOptions, on_preset
 from pairs.schema import KINDS, Kind
 from pairs.sentences import SentenceOptions
 from pairs.translations import TranslationOptions
@@ -140,6 +140,12 @@ class Ray(_Model):
     address: str = Field(
         default="local", description="local: a Ray of the build's own; auto or a URL: a running cluster"
     )
+    actors: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="processes that hold the similarity model, each with a GPU where Ray has any; null: one a GPU, else one a CPU",
+    )
 
 
 class Runtime(_Model):
@@ -196,6 +202,13 @@ class Recipe(_Model):
             if type_ in types and kind not in wanted:
                 named = next(name for name, source in self.sources.items() if source.type == type_)
                 raise _PlacedError(("sources", named), f"would be read for nothing: add pairs.{kind}, or remove it")
+        alt = self.pairs.image_alt
+        if alt is not None and alt.min_similarity is not None and alt.similarity is None:
+            for name, source in self.sources.items():
+                if isinstance(source, ImageTextSource) and source.columns.similarity is None:
+                    place = ("pairs", "image_alt", "min_similarity")
+                    words = f"needs scores: add a model (pairs.image_alt.similarity), or name sources.{name}.columns.similarity"
+                    raise _PlacedError(place, words)
         if "word_drop" in wanted and "sentences" not in wanted:
             raise _PlacedError(("pairs", "word_drop"), "is made from sentences: add pairs.sentences")
         of_kinds: list[tuple[tuple[str, ...], Mapping[Kind, Any]]] = [
@@ -353,7 +366,7 @@ def _include_preset(value: dict[str, Any], folder: str, name: str) -> None:
     except RecipeError as error:
         raise RecipeError(f"{name}: pairs.image_alt.preset = {_short(path)}: {error}") from error
     given = {key: item for key, item in options.items() if key != "preset"}
-    value["pairs"] = {**pairs, "image_alt": {**preset, **given}}
+    value["pairs"] = {**pairs, "image_alt": on_preset(preset, given)}
 
 
 def preset_file(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.recipe import RecipeError
-from pairs import alt_text, counting, keys, presets, reasons
+from pairs import alt_text, counting, keys, normalise, presets, reasons, similarity
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
 from pipelines import manifest as manifests
 from pipelines import storage
+from pipelines.similarity.table import Scores
 from pipelines.sources import image_text
 from pipelines.sources.inputs import find
 from pipelines.sources.reading import Reading
@@ -93,9 +95,25 @@ def _annotated(place: str, text: str | None) -> Iterator[tuple[str, list[pa.Reco
         manifest = manifests.read(str(path.parent))
         if manifest is None or not manifest.stage.startswith("annotate-"):
             continue
-        batches = [batch for part in manifest.tables() for batch in read_batches(str(path.parent / part.path))]
+        batches = list(_with_scores(path.parent, manifest))
         if batches and set(_NEEDED) <= set(batches[0].schema.names):
             yield manifest.stage.removeprefix("annotate-"), batches
+
+
+def _with_scores(folder: Path, manifest: manifests.StageManifest) -> Iterator[pa.RecordBatch]:
+    """The annotated rows; where the same root has scores of them, the latest, those without rows that were in error there."""
+    name = manifest.stage.removeprefix("annotate-")
+    found = []
+    for path in folder.parent.glob(f"score-{name}-*/{manifests.NAME}"):
+        scored = manifests.read(str(path.parent))
+        if scored is not None and scored.inputs.get(name) == manifest.digest:
+            found.append((path.stat().st_mtime_ns, path.parent))
+    for part in manifest.tables():
+        scores = Scores(str(max(found)[1] / part.path)) if found else None
+        first = 0
+        for batch in read_batches(str(folder / part.path)):
+            yield batch if scores is None else scores.beside(batch, first)
+            first += batch.num_rows
 
 
 def _raw(place: str, text: str | None) -> Iterator[pa.RecordBatch]:
@@ -133,7 +151,7 @@ def funnel(rows: Rows, options: AltTextOptions) -> dict[str, Any]:
     dropped: dict[str, int] = {}
     alone: dict[str, int] = {}
     for batch in rows.batches:
-        fails = alt_text.fails(batch, _here(options))
+        fails = alt_text.fails(batch, _here(options, batch))
         for rule, count in reasons.count(reasons.first_failure(fails, batch.num_rows)).items():
             dropped[rule] = dropped.get(rule, 0) + count
         for rule, count in reasons.alone(fails).items():
@@ -142,9 +160,20 @@ def funnel(rows: Rows, options: AltTextOptions) -> dict[str, Any]:
     return {"in": rows.count, "kept": rows.count - sum(dropped.values()), "dropped": ordered, "alone": alone}
 
 
-def _here(options: AltTextOptions) -> AltTextOptions:
-    """Without the rules that need other files: lists of words, evaluation sets."""
-    return options.model_copy(update={"frequent_words": None, "decontaminate": None})
+def repairs(rows: Rows) -> dict[str, int]:
+    """What normalising changed -> rows, most first."""
+    counts: Counter[str] = Counter()
+    for batch in rows.batches:
+        counts.update(normalise.count_repairs(batch.column("repairs")))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _here(options: AltTextOptions, batch: pa.RecordBatch) -> AltTextOptions:
+    """Without the rules that need what is not here: lists of words, evaluation sets, scores that nobody made."""
+    off: dict[str, Any] = {"frequent_words": None, "decontaminate": None}
+    if similarity.COLUMN not in batch.schema.names:
+        off["min_similarity"] = None
+    return options.model_copy(update=off)
 
 
 def samples(rows: Rows, options: AltTextOptions, count: int, seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -154,7 +183,7 @@ def samples(rows: Rows, options: AltTextOptions, count: int, seed: int) -> dict[
     """
     chosen: dict[str, list[tuple[int, dict[str, Any]]]] = {"kept": []}
     for batch in rows.batches:
-        fails = alt_text.fails(batch, _here(options))
+        fails = alt_text.fails(batch, _here(options, batch))
         why = reasons.first_failure(fails, batch.num_rows)
         draws = keys.draw(batch.column("origin"), seed, "samples")
         masks = {"kept": pc.is_null(why), **{rule: pc.fill_null(pc.equal(why, rule), False) for rule in fails}}
@@ -176,6 +205,8 @@ def _shown(row: pa.RecordBatch, why: str | None) -> dict[str, Any]:
         shown["raw_text"] = raw[:_CUT]
     if why is not None:
         shown["reason"] = why
+    if similarity.COLUMN in row.schema.names:
+        shown["similarity"] = round(row.column(similarity.COLUMN)[0].as_py() or 0.0, similarity.DIGITS)
     image = row.column("image")[0].as_py() if "image" in row.schema.names else None
     if image is not None:
         shown["image"] = f"{image['width']}x{image['height']} {image['format']}, {image['length']} bytes"

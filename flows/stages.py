@@ -16,21 +16,24 @@ from typing import Any
 from flows.recipe import Loaded, Recipe
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
+from pairs.similarity import SimilarityOptions
 from pairs.translations import MEASURED_BY
 from pipelines import references, stage, storage, verify
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
 from pipelines.manifest import StageManifest, digest_of
-from pipelines.ray_jobs import render
+from pipelines.ray_jobs import render, score
 from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
+from pipelines.similarity import files as model_files
 from pipelines.sources.inputs import Inputs, find, fingerprints
+from pipelines.sources.spec import ImageTextSource
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-ANNOTATE_CODE = "3"
-PAIRS_CODE = "3"
-TABLE_CODE = "2"
+ANNOTATE_CODE = "4"
+PAIRS_CODE = "4"
+TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
 _STEP = {"word_drop": "drop words"}
@@ -73,9 +76,9 @@ class Build:
 
     @functools.cached_property
     def ray(self) -> Session:
-        """Where rendering runs: one session for the whole build, started by the first task."""
+        """Where scoring and rendering run: one session for the whole build, started by the first task."""
         runtime = self.recipe.runtime
-        return Session(runtime.ray.address, runtime.worker_count())
+        return Session(runtime.ray.address, runtime.worker_count(), runtime.ray.actors)
 
     def close(self) -> None:
         """Ends what the build has started."""
@@ -157,6 +160,65 @@ class Build:
 
         return stage.run(self.root, what, body)
 
+    # --- score ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> SimilarityOptions | None:
+        """The model that photographs are scored with; None: they are not."""
+        options = self.recipe.pairs.image_alt
+        return options.similarity if options is not None and self.photograph_sources() else None
+
+    @functools.cached_property
+    def model_files(self) -> dict[str, str]:
+        """Role -> path of the model's files.
+
+        Raises:
+            ModelError: One is missing.
+        """
+        assert self.model is not None
+        return model_files.find(self.model, self.loaded.locate)
+
+    @functools.cached_property
+    def model_contents(self) -> dict[str, str]:
+        """`similarity.<role>` -> sha256 of every file of the model; none where there is no model."""
+        if self.model is None:
+            return {}
+        files = model_files.contents(self.model_files)
+        prints = fingerprints(self.root, sorted({(url, url) for url in files.values()}))
+        return {f"similarity.{role}": prints[url] for role, url in sorted(files.items())}
+
+    def score_stage(self, name: str, before: StageManifest) -> Stage:
+        """The stage that scores a source's photographs against their texts.
+
+        Raises:
+            ModelError: A file or a library of the model is missing.
+        """
+        assert self.model is not None
+        config = {"source": name, "options": self.model.settings()}
+        code = "+".join([score.CODE, *model_files.releases(self.model)])
+        return Stage(f"score-{name}", config, {name: before.digest} | self.model_contents, code)
+
+    def score(self, name: str, before: StageManifest, progress: Progress | None = None) -> tuple[StageManifest, bool]:
+        """Runs it; needs a model in the recipe."""
+        assert self.model is not None
+        options = self.model.model_dump(mode="json")
+
+        def body(folder: str) -> Outcome:
+            job = {
+                "root": self.root,
+                "folder": folder,
+                "bases": self.bases(),
+                "source": name,
+                "options": options,
+                "files": self.model_files,
+            }
+            parts = score.plan_parts(before)
+            return score.outcome(
+                name, parts, score.run(job, parts, session=self.ray, progress=progress, stop=self.stop)
+            )
+
+        return stage.run(self.root, self.score_stage(name, before), body)
+
     # --- select --------------------------------------------------------------------------------------------------------------
 
     def select_options(self, kind: str) -> dict[str, Any]:
@@ -171,6 +233,7 @@ class Build:
         if kind == "image_alt":
             options.pop("frequent_words")
             options["decontaminate"] = options["decontaminate"] and {**options["decontaminate"], "sets": []}
+            options.pop("similarity")  # the scores stand for it
         return options
 
     @property
@@ -226,26 +289,36 @@ class Build:
             found["evaluation"] = storage.join(self.root, manifest.folder, references.TABLE)
         return found
 
-    def pairs_stage(self, kind: str, before: Mapping[str, StageManifest]) -> Stage:
+    def pairs_stage(
+        self, kind: str, before: Mapping[str, StageManifest], scores: Mapping[str, StageManifest] | None = None
+    ) -> Stage:
         """The stage that makes a kind's unique pairs, sorted by key.
 
         Args:
             kind: image_alt, sentences, translations or word_drop.
             before: Name -> manifest of the stages that it reads.
+            scores: Name -> manifest of their scores, where the recipe names a model.
         """
         config = {"kind": kind, "options": self.select_config(kind), "seed": self.recipe.seed}
         name = "word_drop" if kind == "word_drop" else f"select-{kind}"
         inputs = {key: manifest.digest for key, manifest in before.items()} | self.compared(kind)
+        inputs |= {f"score-{key}": manifest.digest for key, manifest in (scores or {}).items()}
         return Stage(name, config, inputs, PAIRS_CODE)
 
     def make_pairs(
-        self, kind: str, before: Mapping[str, StageManifest], progress: Progress | None = None
+        self,
+        kind: str,
+        before: Mapping[str, StageManifest],
+        progress: Progress | None = None,
+        scores: Mapping[str, StageManifest] | None = None,
     ) -> tuple[StageManifest, bool]:
         """Runs it."""
+        scored = scores or {}
         parts = [
             {
                 "url": storage.join(self.root, manifest.folder, part.path),
                 "source": None if kind == "word_drop" else name,
+                "scores": storage.join(self.root, scored[name].folder, part.path) if name in scored else None,
             }
             for name, manifest in sorted(before.items())
             for part in manifest.tables()
@@ -264,12 +337,21 @@ class Build:
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.pairs_stage(kind, before), body)
+        return stage.run(self.root, self.pairs_stage(kind, before, scores), body)
 
     def table_stage(self, name: str, before: StageManifest) -> Stage:
         """The stage that filters a table of alt-texts without photographs."""
-        config = {"source": name, "options": self.select_config("image_alt"), "seed": self.recipe.seed}
+        options = self._table_options(name, self.select_config("image_alt"))
+        config = {"source": name, "options": options, "seed": self.recipe.seed}
         return Stage(f"table-{name}", config, {name: before.digest} | self.compared("image_alt"), TABLE_CODE)
+
+    def _table_options(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Thresholds for texts without photographs: no model scores them, so a similarity is the source's own or none."""
+        source = self.recipe.sources[name]
+        if isinstance(source, ImageTextSource) and source.columns.similarity is not None:
+            return {**options, "similarity": None}
+        order = [rule for rule in options["order"] if rule != "low_similarity"]
+        return {**options, "order": order, "similarity": None, "min_similarity": None}
 
     def filter_table(
         self, name: str, before: StageManifest, progress: Progress | None = None
@@ -281,7 +363,7 @@ class Build:
             size = sum(part.bytes for part in tables)
             spec = self._spec("table", folder, len(tables), size) | {
                 "step": "filter",
-                "options": self.select_options("image_alt"),
+                "options": self._table_options(name, self.select_options("image_alt")),
                 "references": self.references("image_alt"),
                 "buckets": _buckets(size),
                 "parts": [

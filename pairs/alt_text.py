@@ -25,10 +25,12 @@ from pairs import (
     normalise,
     presets,
     reasons,
+    similarity,
     tokens,
 )
 from pairs.decontaminate import DecontaminateOptions, EvaluationSets
 from pairs.dedupe import DuplicateOptions
+from pairs.similarity import Bounds, SimilarityOptions
 
 MAX_CHARS: Final = 10_000
 """Characters of a text that are looked at. A longer one is cut here before anything else, its whole length kept in
@@ -63,6 +65,7 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("is_boilerplate", pa.bool_()),
     ("is_mojibake", pa.bool_()),
     ("is_repaired", pa.bool_()),  # normalising changed more than white space at the ends
+    ("repairs", pa.uint8()),  # what it changed: bit i for normalise.REPAIRS[i]
 )
 """The columns that `annotate` adds."""
 
@@ -78,12 +81,18 @@ _IN_SCORES: Final = (
     "repetition",
 )
 
+_SAID: Final = ("text_role", "similarity")
+"""Columns that a source may bring, written into the scores too: which column a text is from, a declared similarity."""
+
+_DECLARED: Final = ("declared_width", "declared_height")
+"""The size of a picture that is not there, px."""
+
 Rule = Literal[
     "too_long", "empty", "mojibake", "template", "markup", "url", "email", "file_name", "slug", "boilerplate",
     "many_digits", "few_letters", "long_run", "repetition", "keywords", "mixed_script", "too_short", "language",
     "image_format",
     "image_too_small", "image_aspect",
-    "few_pixels", "few_bytes", "camera_title", "rare_words",
+    "few_pixels", "few_bytes", "camera_title", "rare_words", "low_similarity",
     "text_on_many_images", "text_too_frequent", "image_with_many_texts",
     "contaminated_image", "contaminated_text",
 ]  # fmt: skip
@@ -236,6 +245,14 @@ class AltTextOptions(BaseModel):
     decontaminate: DecontaminateOptions | None = Field(
         None, description="contaminated_image, contaminated_text: drop what is in these evaluation sets"
     )
+    similarity: SimilarityOptions | None = Field(
+        None, description="the model that scores how like an image and its text are; null: none"
+    )
+    min_similarity: Bounds | None = Field(
+        None,
+        description="low_similarity: least score for each language (BCP 47) and for `default`; null: the rule is off; "
+        "pt-BR falls back to pt, then to default; und: the language is not known",
+    )
     duplicates: DuplicateOptions = Field(
         DuplicateOptions.model_validate({}),
         description="what else than a pair may not come twice; applied to the pairs that passed the rules",
@@ -257,7 +274,7 @@ class AltTextOptions(BaseModel):
             return given
         values, name = dict(given), given.get("preset")
         if isinstance(name, str):
-            values = {**presets.load(name), **values}
+            values = on_preset(presets.load(name), values)
         return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
     @property
@@ -265,6 +282,33 @@ class AltTextOptions(BaseModel):
         """The counts over all rows that the rules need (see `counting.COUNTS`), with the bound above which one counts."""
         wanted = {name: getattr(self, option) for rule, (name, option) in _COUNTED.items() if rule in self.order}
         return {name: bound for name, bound in wanted.items() if bound is not None}
+
+
+def _switches() -> dict[str, tuple[Rule, ...]]:
+    """Option -> the rules that it switches on, which head its description."""
+    found: dict[str, tuple[Rule, ...]] = {}
+    for name, option in AltTextOptions.model_fields.items():
+        heads = (option.description or "").partition(":")[0].split(", ")
+        if option.default is None or isinstance(option.default, bool) or type(None) in get_args(option.annotation):
+            found[name] = tuple(rule for rule in RULES if rule in heads)
+    return found
+
+
+def on_preset(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's options with those that stand beside it.
+
+    A rule that is switched on beside the preset and is not in the preset's order comes after those that are, in the default order.
+    """
+    values = {**preset, **given}
+    if "order" in preset and "order" not in given:
+        asked = {
+            rule
+            for name, rules in _switches().items()
+            if given.get(name) is not None and given[name] is not False
+            for rule in rules
+        }
+        values["order"] = [*preset["order"], *(rule for rule in RULES if rule in asked - {*preset["order"]})]
+    return values
 
 
 @dataclass(frozen=True)
@@ -284,7 +328,8 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
     """Normalises the texts and measures them.
 
     Args:
-        batch: n rows with a string column `text` (null allowed); every other column is passed through.
+        batch: n rows with a string column `text` (null allowed); every other column is passed through, among them what a
+            source declares: text_role, declared_width, declared_height, similarity.
         lid: Identifies the languages.
 
     Returns:
@@ -293,7 +338,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
     given = arrow.strings(batch.column("text")).fill_null("")
     length = pc.utf8_length(given).to_numpy().astype(np.int64)
     raw = normalise.cut(given, MAX_CHARS)
-    text = normalise.clean(raw)
+    text, repairs = normalise.clean_counted(raw)
     measured = characters.measure(text)
     lang, prob = lid.identify(text)
     columns: dict[str, pa.Array] = {
@@ -326,6 +371,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "is_boilerplate": boilerplate.boilerplate(text),
         "is_mojibake": flags.mojibake(text),
         "is_repaired": pc.not_equal(pc.utf8_trim_whitespace(raw), text),
+        "repairs": pa.array(repairs),
     }
     kept = {name: text if name == "text" else batch.column(name) for name in batch.schema.names}
     return pa.RecordBatch.from_pydict({**kept, **{name: columns[name].cast(kind) for name, kind in SCORES}})
@@ -351,22 +397,31 @@ def _image(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return pc.struct_field(batch.column("image"), name)
 
 
+def _side(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    """`width` or `height` of each picture, px; of a picture that is not there the declared one."""
+    measured, declared = _image(batch, name), f"declared_{name}"
+    if declared not in batch.schema.names:
+        return measured
+    return batch.column(declared) if measured is None else pc.coalesce(measured, batch.column(declared))
+
+
 def fails(
     batch: pa.RecordBatch, options: AltTextOptions, references: References | None = None
 ) -> dict[str, pa.BooleanArray]:
     """Which rows fail which rule.
 
     Args:
-        batch: n rows as `annotate` returns them, with the columns of `counting` that `options.counts` names.
+        batch: n rows as `annotate` returns them, with the columns of `counting` that `options.counts` names and, for
+            `min_similarity`, the column `similarity`.
         options: The thresholds.
         references: What the options name files of.
 
     Returns:
         Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules
-        pass rows without an image.
+        pass rows without an image; those of its size go by the declared one there.
 
     Raises:
-        ValueError: A count or a reference that a rule needs is not there.
+        ValueError: A count, a score or a reference that a rule needs is not there.
     """
     found = {**_text_fails(batch, options), **_image_fails(batch, options)}
     for rule, (name, option) in _COUNTED.items():
@@ -374,6 +429,12 @@ def fails(
             if name not in batch.schema.names:
                 raise ValueError(f"rule {rule} needs the count {name!r} over all rows: see counting.with_counts")
             found[rule] = _above(batch.column(name), bound)
+    if options.min_similarity is not None and "low_similarity" in options.order:
+        if similarity.COLUMN in batch.schema.names:
+            scored = batch.column(similarity.COLUMN)
+            found["low_similarity"] = similarity.low(scored, right_lang(batch), options.min_similarity)
+        elif _image(batch, "sha256") is not None:
+            raise ValueError("rule low_similarity needs the column of scores: see pipelines.ray_jobs.score")
     found |= _reference_fails(batch, options, references or References())
     return {rule: found[rule] for rule in options.order if rule in found}
 
@@ -454,23 +515,25 @@ def _text_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.
 
 def _image_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
     found: dict[str, pa.BooleanArray] = {}
-    formats, width, height = _image(batch, "format"), _image(batch, "width"), _image(batch, "height")
-    if formats is not None and width is not None and height is not None:
+    formats, width, height = _image(batch, "format"), _side(batch, "width"), _side(batch, "height")
+    if formats is not None and options.image_formats is not None:
+        listed = pc.is_in(formats, value_set=pa.array(options.image_formats, pa.string()))
+        found["image_format"] = pc.and_(pc.is_valid(formats), pc.invert(listed))
+    if width is not None and height is not None:
+        # Of one declared side alone: that one.
         sides = pc.min_element_wise(width, height), pc.max_element_wise(width, height)
-        if options.image_formats is not None:
-            listed = pc.is_in(formats, value_set=pa.array(options.image_formats, pa.string()))
-            found["image_format"] = pc.and_(pc.is_valid(formats), pc.invert(listed))
         if options.image_min_side is not None:
             found["image_too_small"] = _below(sides[0], options.image_min_side)
         if options.image_max_aspect is not None:
             ratio = pc.divide(sides[1].cast(pa.float64()), pc.max_element_wise(sides[0], 1).cast(pa.float64()))
             over = pc.greater_equal if options.image_aspect_below else pc.greater
-            found["image_aspect"] = pc.and_(pc.is_valid(width), over(ratio, options.image_max_aspect).fill_null(False))
+            found["image_aspect"] = over(ratio, options.image_max_aspect).fill_null(False)
         if options.image_min_pixels is not None:
             pixels = pc.multiply(width.cast(pa.int64()), height.cast(pa.int64()))
             found["few_pixels"] = _below(pixels, options.image_min_pixels)
-        if options.image_min_bytes is not None:
-            found["few_bytes"] = _below(_image(batch, "length"), options.image_min_bytes)
+    length = _image(batch, "length")
+    if length is not None and options.image_min_bytes is not None:
+        found["few_bytes"] = _below(length, options.image_min_bytes)
     return found
 
 
@@ -520,8 +583,9 @@ def right_lang(batch: pa.RecordBatch) -> pa.StringArray:
 
 
 def scores(batch: pa.RecordBatch, names: tuple[str, ...] = _IN_SCORES) -> pa.StringArray:
-    """The measured columns of each row as one JSON object."""
-    return arrow.json_objects({name: batch.column(name) for name in names})
+    """The measured columns of each row as one JSON object, and what of `_SAID` the source has."""
+    there = [name for name in _SAID if name in batch.schema.names]
+    return arrow.json_objects({name: batch.column(name) for name in (*names, *there)})
 
 
 def to_pairs(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
@@ -581,6 +645,6 @@ def to_table(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
             "url": url,
             "text": text,
             "lang": right_lang(batch),
-            "scores": scores(batch),
+            "scores": scores(batch, (*_IN_SCORES, *(name for name in _DECLARED if name in batch.schema.names))),
         }
     )

@@ -90,7 +90,8 @@ def evaluate(
         for kind in sorted(ledger):
             checks.append(_most(f"{kind}: share dropped by {rule}", _share_dropped(ledger[kind], rule), share))
     known = {code for sides in languages.values() for counts in sides.values() for code in counts} - {"und"}
-    checks.append(_least("languages", len(known), bounds.min_languages))
+    if samples:  # a table of texts alone has no pairs
+        checks.append(_least("languages", len(known), bounds.min_languages))
     return checks
 
 

@@ -12,6 +12,7 @@ import jinja2
 
 from flows.report import text, views
 from flows.report.pictures import Pictures
+from pairs.similarity import QUANTILES
 from pipelines.dataset import DatasetManifest
 from pipelines.publish.sheet import Sample
 
@@ -35,6 +36,8 @@ class ReportData:
         errors: Rows of errors.jsonl (source, path, position, reason, detail, rows); the first 50 are shown.
         timings: Stage -> seconds; None leaves the section out, so that the page depends on the build's content alone.
         failed: Whether the gate refused the build.
+        similarity: Source -> how its scores are spread: scored, without_image, quantiles, languages; see
+            `pipelines.ray_jobs.score`.
     """
 
     manifest: DatasetManifest
@@ -43,6 +46,7 @@ class ReportData:
     errors: Sequence[Mapping[str, Any]] = ()
     timings: Mapping[str, float] | None = None
     failed: bool = False
+    similarity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -121,6 +125,8 @@ def render_report(data: ReportData) -> bytes:
         languages=views.languages(manifest),
         samples=_samples(data.samples),
         examples=_examples(data.examples),
+        similarity=views.similarity(data.similarity),
+        quantiles=QUANTILES,
         shards=manifest.shards[:MAX_SHARDS],
         more_shards=max(0, len(manifest.shards) - MAX_SHARDS),
         errors=list(data.errors[:MAX_ERRORS]),

@@ -84,6 +84,8 @@ class SourceView:
     kept: int
     errors: list[tuple[str, int]]
     kinds: list[str]
+    repairs: list[tuple[str, int]] = field(default_factory=list)
+    roles: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -183,7 +185,16 @@ def sources(manifest: DatasetManifest) -> list[SourceView]:
             known = found.get(step.source)
             if known is None:
                 errors = _most_first(step.errors)
-                found[step.source] = SourceView(step.source, step.unit, step.rows_in, step.kept, errors, [kind])
+                found[step.source] = SourceView(
+                    step.source,
+                    step.unit,
+                    step.rows_in,
+                    step.kept,
+                    errors,
+                    [kind],
+                    _most_first(manifest.repairs.get(step.source, {})),
+                    _most_first(manifest.text_roles.get(step.source, {})),
+                )
             elif kind not in known.kinds:
                 known.kinds.append(kind)
     return [found[name] for name in sorted(found)]
@@ -209,6 +220,29 @@ def languages(manifest: DatasetManifest) -> list[tuple[str, list[LanguageView]]]
         if any(view.total for view in views):
             found.append((kind, [view for view in views if view.total]))
     return found
+
+
+@dataclass
+class SimilarityView:
+    """How the scores of a source are spread, or of its texts in one language (`language` is then its tag)."""
+
+    source: str
+    language: str
+    scored: int
+    quantiles: list[float]
+
+
+def similarity(facts: Mapping[str, Mapping[str, Any]]) -> list[SimilarityView]:
+    """Each source, and behind it its languages, most first."""
+    found = []
+    for source, told in sorted(facts.items()):
+        found.append(SimilarityView(source, "", told["scored"], list(told["quantiles"].values())))
+        languages = sorted(told["languages"].items(), key=lambda item: (-item[1]["scored"], item[0]))
+        found += [
+            SimilarityView(source, tag, one["scored"], list(one["quantiles"].values()))
+            for tag, one in languages[:_TOP_LANGUAGES]
+        ]
+    return [view for view in found if view.quantiles]
 
 
 def lineage(manifest: DatasetManifest) -> list[Lineage]:

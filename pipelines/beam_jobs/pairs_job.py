@@ -23,6 +23,7 @@ from pipelines.beam_jobs import counting, duplicates, examples, per_source
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
+from pipelines.similarity.table import Scores
 from pipelines.tables import TableWriter, read_batches
 
 ORDER = {"choose": -4, "unique": -3, "duplicate_text": -2, "pairs_per_source": -2, "duplicate_image": -1}
@@ -91,8 +92,11 @@ class Choose(beam.DoFn):
         choose, counts = self._chooser(part)
         steps: dict[str, Step] = {}
         first = 0
+        scores = Scores(part["scores"]) if part.get("scores") else None
         for read in read_batches(part["url"]):
             batch = counting.columns(read, first, counted, counts)
+            if scores is not None:
+                batch = scores.beside(batch, first)
             first += read.num_rows
             for source, rows in _by_source(batch, part["source"]):
                 step = steps.setdefault(source, Step(source=source, step=spec["step"], unit=spec["unit"]))
@@ -105,7 +109,7 @@ class Choose(beam.DoFn):
                 step.alone = dict(Counter(step.alone) + Counter(alone))
                 yield from examples.tagged(rows, why, source, spec["seed"])
                 yield from self._buckets(made)
-            note_progress(spec["progress"], batch.num_rows)
+            note_progress(spec["progress"], read.num_rows)
         record = {"order": ORDER["choose"], "steps": [step.model_dump() for step in steps.values()]}
         note_progress(spec["progress"], 0, 1)
         yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))

@@ -9,15 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from pipelines import storage
 from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
+from pipelines.ray_jobs import units
 from pipelines.ray_jobs.session import Session
-from pipelines.ray_jobs.tasks import run_tasks
 from pipelines.shards.renderers import renderer_of
 from pipelines.shards.samples import write_shard
 from pipelines.stage import Outcome
@@ -48,11 +47,6 @@ def plan_shards(pairs: StageManifest, kind: str, samples: int) -> list[dict[str,
     return shards
 
 
-def record_path(shard: dict[str, Any]) -> str:
-    """Where a shard's record lies, relative to the stage's folder."""
-    return f"records/{shard['path']}.json"
-
-
 def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
     """Writes one shard and its record; runs on a worker.
 
@@ -61,7 +55,7 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
         shard: One of `plan_shards`'s.
 
     Returns:
-        The record: the shard's number and part.
+        The record: the shard's number and its part.
     """
     tables = [read_rows(storage.join(job["root"], path), first, last) for path, first, last in shard["ranges"]]
     renderer = renderer_of(job["render"], job["fonts"])
@@ -86,27 +80,9 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
             "sources": done.sources,
         },
     )
-    record = {"index": shard["index"], "part": part.model_dump()}
-    storage.write_bytes(
-        storage.join(job["folder"], record_path(shard)), orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-    )
+    record = {"index": shard["index"], "parts": [part.model_dump()]}
+    units.write_record(job["folder"], shard["path"], record)
     return record
-
-
-def finished(folder: str, shard: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of a shard that an earlier run finished, None where it must be written."""
-    url = storage.join(folder, record_path(shard))
-    if not storage.exists(url):
-        return None
-    try:
-        record = orjson.loads(storage.read_bytes(url))
-        part = Part.model_validate(record["part"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    tar = storage.join(folder, part.path)
-    if not storage.exists(tar) or storage.size(tar) != part.bytes or storage.sha256_of(tar) != part.sha256:
-        return None
-    return record  # type: ignore[no-any-return]
 
 
 def run(
@@ -124,24 +100,11 @@ def run(
     Raises:
         JobError: A shard could not be written.
     """
-    storage.make_folder(storage.join(job["folder"], "records"))
-    storage.sweep(storage.join(job["folder"], "records"))
-    rows = units = 0
-    todo = []
-    for shard in shards:
-        record = finished(job["folder"], shard)
-        if record is None:
-            todo.append(shard)
-            continue
-        rows, units = rows + record["part"]["rows"], units + 1
-        yield record
-    if progress is not None:
-        progress(rows, units)
-    for record in run_tasks(session, render_shard, job, todo, stop):
-        rows, units = rows + record["part"]["rows"], units + 1
-        if progress is not None:
-            progress(rows, units)
-        yield record
+    yield from units.run(render_shard, job, shards, _rows, session=session, progress=progress, stop=stop)
+
+
+def _rows(record: dict[str, Any]) -> int:
+    return int(record["parts"][0]["rows"])
 
 
 def body(
@@ -166,11 +129,11 @@ def body(
         raise JobError(f"{len(shards)} shards were planned, {len(records)} written", expected=False)
     steps: dict[str, Step] = {}
     for record in records:
-        for source, rows in record["part"]["facts"]["sources"].items():
+        for source, rows in record["parts"][0]["facts"]["sources"].items():
             step = steps.setdefault(source, Step(source=source, step="render", unit="pairs"))
             step.rows_in += rows
             step.kept += rows
             step.rows_out += rows
-    parts = [Part.model_validate(record["part"]) for record in records]
-    facts = {name: sum(record["part"]["facts"][name] for record in records) for name in ("cut_left", "cut_right")}
+    parts = [Part.model_validate(record["parts"][0]) for record in records]
+    facts = {name: sum(record["parts"][0]["facts"][name] for record in records) for name in ("cut_left", "cut_right")}
     return Outcome(parts=parts, steps=list(steps.values()), facts=facts)

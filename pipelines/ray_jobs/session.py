@@ -16,6 +16,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.ray_jobs.actors import Actors
+
 _OBJECT_STORE_BYTES = 128 << 20  # tasks return small records; pixels never pass through the object store
 _RETRIES = 3  # of a worker that died; an exception is not retried, it would come again
 _IN_FLIGHT_PER_WORKER = 2
@@ -29,7 +31,12 @@ _END_SECONDS = 10
 class _Call:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    on_actor: bool = False
     future: Future[Any] = field(default_factory=Future)
+
+
+_RELEASE = _Call(print, ())
+"""In the queue of calls: no call, but the word to end idle actors."""
 
 
 class Session:
@@ -38,15 +45,18 @@ class Session:
     Safe to use from several threads. Work in flight is bounded over all of them, so that nothing grows with the number of calls.
     """
 
-    def __init__(self, address: str = "local", workers: int | None = None) -> None:
+    def __init__(self, address: str = "local", workers: int | None = None, actors: int | None = None) -> None:
         """Connects to nothing yet.
 
         Args:
             address: `local` starts a Ray of this process's own; `auto` or a URL joins a running cluster.
             workers: CPUs of a local Ray; None takes the machine's.
+            actors: Most actors; None: one a GPU, where Ray has any, else one a CPU.
         """
         self._address = address
         self._workers = workers
+        self._most_actors = actors
+        self._actors: Actors | None = None
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._cancelled: queue.SimpleQueue[tuple[Future[Any], bool]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -55,10 +65,15 @@ class Session:
         self._folder: str | None = None
         self.limit = _IN_FLIGHT_PER_WORKER
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def call(self, function: Callable[..., Any], *arguments: Any, on_actor: bool = False) -> Future[Any]:
         """Runs `function(*arguments)` on a worker; the function must be importable there.
 
         A future that is cancelled before it runs is not run; see `cancel` for one that does.
+
+        Args:
+            function: What to run.
+            arguments: What it is given.
+            on_actor: Run it on one of the session's actors (see `Actors`) instead of as a task.
         """
         with self._lock:
             if self._closed:
@@ -66,7 +81,7 @@ class Session:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ray-session", daemon=True)
                 self._thread.start()
-        call = _Call(function, arguments)
+        call = _Call(function, arguments, on_actor)
         self._calls.put(call)
         return call.future
 
@@ -82,6 +97,11 @@ class Session:
                 self._cancelled.put((future, force))
             if running:
                 wait(running, timeout=seconds)
+
+    def release_actors(self) -> None:
+        """Ends the actors that have nothing to do, and frees the memory and the GPU of what they hold; a call starts new ones."""
+        if self._thread is not None:
+            self._calls.put(_RELEASE)
 
     def close(self) -> None:
         """Ends Ray if this session started it. No call can follow."""
@@ -123,33 +143,44 @@ class Session:
             )
         else:
             ray.init(address=self._address, **quiet)
-        self.limit = _IN_FLIGHT_PER_WORKER * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        resources = ray.cluster_resources()
+        self.limit = _IN_FLIGHT_PER_WORKER * max(1, int(resources.get("CPU", 1)))
+        self._actors = Actors(ray, resources, self._most_actors)
 
     def _serve(self, ray: Any, flying: dict[Any, _Call]) -> None:
+        assert self._actors is not None
         tasks: dict[Callable[..., Any], Any] = {}
         closing = False
         while True:
-            while not closing and len(flying) < self.limit:
+            # Calls on actors are bounded by their callers, who wait for them: counted here, they could keep each other out.
+            while not closing and sum(not call.on_actor for call in flying.values()) < self.limit:
                 try:
                     call = self._calls.get(block=not flying)
                 except queue.Empty:
                     break
                 if call is None:
                     closing = True
+                elif call is _RELEASE:
+                    self._actors.release()
                 elif call.future.set_running_or_notify_cancel():
-                    task = tasks.get(call.function)
-                    if task is None:
-                        task = tasks[call.function] = ray.remote(call.function).options(
-                            num_cpus=1, max_retries=_RETRIES
-                        )
-                    flying[task.remote(*call.arguments)] = call
+                    flying[self._submit(ray, call, tasks)] = call
             if not flying and closing:
                 return
             self._cancel_asked(ray, flying)
             if flying:
                 ready, _ = ray.wait(list(flying), num_returns=1, timeout=_WAIT_SECONDS)
                 for reference in ready:
+                    self._actors.done(reference)
                     _settle(ray, reference, flying.pop(reference).future)
+
+    def _submit(self, ray: Any, call: _Call, tasks: dict[Callable[..., Any], Any]) -> Any:
+        if call.on_actor:
+            assert self._actors is not None
+            return self._actors.submit(call.function, call.arguments)
+        task = tasks.get(call.function)
+        if task is None:
+            task = tasks[call.function] = ray.remote(call.function).options(num_cpus=1, max_retries=_RETRIES)
+        return task.remote(*call.arguments)
 
     def _cancel_asked(self, ray: Any, flying: dict[Any, _Call]) -> None:
         while True:
@@ -158,7 +189,12 @@ class Session:
             except queue.Empty:
                 return
             for reference, call in flying.items():
-                if call.future is future:
+                if call.future is not future:
+                    continue
+                if force and call.on_actor:
+                    assert self._actors is not None
+                    self._actors.kill(reference)  # Ray ends no single call of an actor by force
+                else:
                     ray.cancel(reference, force=force)
 
     def _fail_all(self, flying: dict[Any, _Call], error: BaseException) -> None:

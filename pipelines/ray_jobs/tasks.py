@@ -1,4 +1,4 @@
-"""Plain Ray tasks, one an item, with bounded work in flight."""
+"""Ray tasks, or calls on actors, one an item, with bounded work in flight."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from pipelines import storage
 from pipelines.jobs import JobError
 from pipelines.ray_jobs.session import Session
+from pipelines.similarity.model import ModelError
 
 _POLL_SECONDS = 0.5
 
@@ -20,6 +21,8 @@ def run_tasks(
     shared: dict[str, Any],
     items: Iterable[Any],
     stop: threading.Event | None = None,
+    *,
+    on_actors: bool = False,
 ) -> Iterator[Any]:
     """Calls `function(shared, item)` for each item on Ray's workers; yields the results as they come.
 
@@ -32,6 +35,7 @@ def run_tasks(
         shared: What all calls share: small, it is sent with each.
         items: What to work on; may be lazy.
         stop: Ends the work when set.
+        on_actors: Run them on the session's actors, whose processes live on and keep what they have loaded.
 
     Raises:
         JobError: A task failed, or the work was stopped.
@@ -44,7 +48,7 @@ def run_tasks(
                 item = next(waiting, None)
                 if item is None:
                     break
-                flying.add(session.call(function, shared, item))
+                flying.add(session.call(function, shared, item, on_actor=on_actors))
             if not flying:
                 return
             if stop is not None and stop.is_set():
@@ -59,7 +63,7 @@ def run_tasks(
 def _result(future: Future[Any]) -> Any:
     try:
         return future.result()
-    except storage.StorageError as error:
+    except (storage.StorageError, ModelError) as error:
         raise JobError(str(error), expected=True) from error
     except CancelledError as error:
         raise JobError("the work was stopped", expected=True) from error

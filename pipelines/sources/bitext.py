@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines import storage
 from pipelines.sources import bitext_lines, bitext_tables, bitext_xml
 from pipelines.sources.bitext_rows import BATCH_ROWS, ROWS, Row, batches
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, open_decompressed, pieces
@@ -28,8 +27,6 @@ _READERS: Final = {
     "tmx": bitext_xml.read_tmx,
     "wmt_xml": bitext_xml.read_wmt_xml,
 }
-_COUNTED_BYTES: Final = 256 << 20
-"""Files that together are no larger have their lines counted before a build starts; the others when their stage does."""
 
 
 def _plain_name(url: str) -> str:
@@ -107,20 +104,6 @@ def check(source: BitextSource, unit: Mapping[str, Any]) -> None:
         bitext_lines.check(unit["url"], unit["right_url"])
     elif found == "moses_zip":
         bitext_lines.check_zip(unit["url"], source.languages)
-
-
-def check_early(source: BitextSource, files: list[tuple[str, str]]) -> None:
-    """`check` of all units before a build starts, where that is quick: local files that are not large.
-
-    Raises:
-        SourceError: As `check` does.
-    """
-    if not all(storage.is_local(url) for _, url in files):
-        return
-    if sum(storage.size(url) for _, url in files) > _COUNTED_BYTES:
-        return
-    for unit in units(source, files):
-        check(source, unit)
 
 
 def read(source: BitextSource, unit: Mapping[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:

@@ -90,7 +90,7 @@ def _columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int
 
     def place(column: int | str | None, side: int) -> int | None:
         if isinstance(column, int):
-            return column - 1
+            return column
         if column is not None:
             if column not in names:
                 raise SourceError(f"{url}: no column {column!r} in its first line: {', '.join(names)[:200]}")

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import orjson
 import pyarrow as pa
 
-from pipelines.sources.reading import BOM, BrokenStreamError, Reading, bounded_lines, open_decompressed, text_of
+from pipelines.sources.reading import (
+    BOM,
+    BrokenStreamError,
+    Reading,
+    bounded_lines,
+    json_fault,
+    open_decompressed,
+    text_of,
+)
 from pipelines.sources.spec import DocumentsSource
 
 ROWS = pa.schema(
@@ -62,7 +70,7 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                 try:
                     record = orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    reading.error(path, at, _json_fault(line), error)
+                    reading.error(path, at, json_fault(line), error)
                     continue
                 found = [text_of(record.get(name)) for name in names] if isinstance(record, dict) else []
                 if not any(text is not None for text in found):
@@ -81,11 +89,3 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                 reading.error(path, "file", "empty_file", "no lines")
     if origins:
         yield batch()
-
-
-def _json_fault(line: bytes) -> str:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return "invalid_utf8"
-    return "malformed_json"

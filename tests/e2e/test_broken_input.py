@@ -151,4 +151,5 @@ def test_unequal_bitext_stops_the_build_naming_both_files(broken: Path, cli: Cli
     for word in ("text.en", "30 lines", "short.de", "1"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir()), "nothing was written"
+    assert not list(tmp_path.glob("datasets/*"))
+    assert not list(tmp_path.glob("stages/*")), "told before anything is written"

@@ -7,6 +7,7 @@ import io
 import random
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
         for n in range(60)
     ]
     return ReportData(manifest, samples, _examples(), errors, {"render-image_alt": 75.0, "verify": 0.4})
+
+
+def test_the_similarity_of_each_source_and_language_is_shown(data: ReportData) -> None:
+    assert "Similarity of images" not in _check_closed_world(render_report(data)).words()
+    names = ("0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99")
+    quantiles = dict(zip(names, (0.1, 0.12, 0.2, 0.2834, 0.3, 0.35, -0.04), strict=True))
+    languages = {"ja": {"scored": 3, "quantiles": quantiles}, "<b>": {"scored": 30, "quantiles": quantiles}}
+    told = {"scored": 1234, "without_image": 0, "quantiles": quantiles, "languages": languages}
+    empty = {"scored": 0, "without_image": 2, "quantiles": {}, "languages": {}}
+    page = _check_closed_world(render_report(replace(data, similarity={"web": told, "bare": empty}))).words()
+    assert "1 % 5 % 25 % 50 % 75 % 95 % 99 %" in page
+    assert "web all 1,234 0.100 0.120 0.200 0.283 0.300 0.350 -0.040" in page
+    assert page.index("<b> 30 0.100") < page.index("ja 3 0.100"), "most first"
 
 
 def test_the_page_shows_what_the_manifest_says(data: ReportData) -> None:

@@ -70,7 +70,7 @@ def test_tsv_without_a_header(read: Read) -> None:
         ("id\ten-US\tDE", {}),
         ("id\ttarget\tsource", {}),
         ("n\ttranslation\toriginal", {"columns": {"left": "original", "right": "translation"}}),
-        ("n\tx\ty", {"columns": {"left": "y", "right": 2}}),
+        ("n\tx\ty", {"columns": {"left": "y", "right": 1}}),
     ],
 )
 def test_tsv_columns_are_found_by_their_header(read: Read, header: str, fields: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def test_tsv_columns_are_found_by_their_header(read: Read, header: str, fields: 
 
 
 def test_tsv_columns_by_number_and_an_id(read: Read) -> None:
-    took = read(b"doc 4\tone\teins\n", "a.tsv", columns={"left": 3, "right": 2, "id": 1})
+    took = read(b"doc 4\tone\teins\n", "a.tsv", columns={"left": 2, "right": 1, "id": 0})
     assert sides(took) == [("eins", "one")]
     assert places(took) == ["1:doc 4"]
     with pytest.raises(SourceError, match=r"no column 'de_text' in its first line: a, b"):
@@ -400,7 +400,7 @@ def test_the_format_shows_in_the_first_bytes(tmp_path: Path, data: bytes, format
         {"left": "a", "right": []},
         {"left": "a", "right": "b", "format": "tmx"},
         {"path": "a", "format": "sgm"},
-        {"path": "a", "columns": {"left": 0}},
+        {"path": "a", "columns": {"left": -1}},
         {"path": "a", "tokenized": "maybe"},
     ],
 )
