@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -27,6 +27,7 @@ help:
 	@echo "make lint             ruff and mypy"
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
+	@echo "make bench-pairs      bitext against bare fastText on both sides, as ratios"
 
 demo: $(VENV)/.core $(TORCH)
 	@$(BIN)/pixelpairs demo --root $(BUILD)/demo $(DEMO)
@@ -45,6 +46,9 @@ bench-render: $(VENV)/.dev
 
 bench-filter: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_filter
+
+bench-pairs: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench_bitext
 
 setup: $(VENV)/.dev $(TORCH)
 

@@ -14,11 +14,12 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
+from pipelines.sources import bitext
 from pipelines.sources.image_parquet import UNREADABLE
 from pipelines.sources.image_text import file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
-from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.spec import BitextSource, ImageTextSource
 from pipelines.sources.tarstream import Member, read_tar
 from pipelines.stage import Stage
 
@@ -38,6 +39,7 @@ _COST = {
 _START_SECONDS = {"beam": 5.0, "ray": 8.0}
 # What a row of one step gives in the next where no finished stage tells; seen on web data.
 _YIELD = {"image_alt": 0.8, "sentences": 3.0, "translations": 0.9, "word_drop": 1.0}
+_ZIP_BYTES_A_PAIR = 100
 _SHARD_BYTES_A_SAMPLE = {"image_alt": 40_000, "sentences": 6_200, "translations": 6_000, "word_drop": 6_000}
 
 
@@ -58,8 +60,13 @@ class Row:
 def rows_in(inputs: Inputs) -> tuple[int, bool]:
     """Records of a source, and whether that is a count (parquet footers) or an estimate from each file's beginning."""
     total, exact = 0, True
-    for _, url in inputs.files[:1] if inputs.source.type == "bitext" else inputs.files:
+    files = inputs.files
+    if isinstance(inputs.source, BitextSource) and inputs.source.left is not None:
+        files = files[:1] * len(inputs.source.rights)
+    for _, url in files:
         kind = file_format(inputs.source, url) if isinstance(inputs.source, ImageTextSource) else "lines"
+        if isinstance(inputs.source, BitextSource) and inputs.source.left is None:
+            kind = bitext.file_format(inputs.source, url)
         if kind == "parquet":
             try:
                 with storage.open_read(url) as file:
@@ -68,6 +75,9 @@ def rows_in(inputs: Inputs) -> tuple[int, bool]:
                 exact = False
             continue
         exact = False
+        if kind == "moses_zip":
+            total += storage.size(url) // _ZIP_BYTES_A_PAIR
+            continue
         total += _tar_samples(url) if kind == "webdataset" else _lines(url)
     return total, exact
 

@@ -17,6 +17,7 @@ from flows.recipe import Loaded, Recipe
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
 from pairs.similarity import SimilarityOptions
+from pairs.translations import MEASURED_BY
 from pipelines import queries, references, stage, storage, verify
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.ledger import Step
@@ -30,8 +31,8 @@ from pipelines.sources.spec import ImageTextSource
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-ANNOTATE_CODE = "3"
-PAIRS_CODE = "3"
+ANNOTATE_CODE = "4"
+PAIRS_CODE = "4"
 TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
@@ -128,7 +129,7 @@ class Build:
             return self.recipe.pairs.sentences.model_dump(mode="json")
         if kind == "bitext":
             assert self.recipe.pairs.translations is not None
-            return self.recipe.pairs.translations.model_dump(mode="json")
+            return self.recipe.pairs.translations.model_dump(mode="json", include=set(MEASURED_BY))
         return {}
 
     def annotate_stage(self, name: str) -> Stage:

@@ -82,6 +82,21 @@ def beaten(values: UInt64, order: npt.NDArray[np.int64], distance: int | None) -
     return near.beaten(values, order, distance or 0)
 
 
+def beyond(values: UInt64, order: npt.NDArray[np.int64], bound: int) -> Bools:
+    """Which rows of a group have `bound` others of the same value before them.
+
+    Args:
+        values: uint64 (n,).
+        order: int64 (n,), all different: each row's place among all by rank.
+        bound: How many rows of one value stay.
+    """
+    by_value = np.lexsort((order, values))
+    _, first, count = np.unique(values[by_value], return_index=True, return_counts=True)
+    lost = np.zeros(len(values), bool)
+    lost[by_value] = np.arange(len(values)) - np.repeat(first, count) >= bound
+    return lost
+
+
 def drop_duplicates(batch: pa.RecordBatch, seed: int) -> tuple[pa.RecordBatch, int]:
     """Keeps one row of each key: the one whose hash(seed, origin) is least, ties by origin, then by the row's own
     content.

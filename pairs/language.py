@@ -218,7 +218,7 @@ class LanguageIdentifier:
         return _by_kana(column, pa.array(langs, pa.string()), np.clip(np.array(probs, np.float32), 0.0, 1.0))
 
 
-_KANA: Final = r"[\p{Hiragana}\p{Katakana}]"
+KANA: Final = r"[\p{Hiragana}\p{Katakana}]"
 
 
 def _by_kana(
@@ -231,7 +231,7 @@ def _by_kana(
     east = pc.is_in(langs, value_set=pa.array(["ja", "zh", "wuu", "yue"]))
     if not arrow.mask(east).any():
         return langs, probs
-    kana = arrow.matches(texts, _KANA)
+    kana = arrow.matches(texts, KANA)
     japanese = pc.equal(langs, "ja").fill_null(False)
     doubtful = arrow.mask(pc.and_(japanese, pc.invert(kana)))
     langs = pc.if_else(pc.and_(pc.and_(east, pc.invert(japanese)), kana), pa.scalar("ja"), langs)

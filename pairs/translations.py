@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -11,57 +10,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pairs import arrow, characters, flags, keys, language, moses, normalise, reasons
+from pairs import arrow, keys, language, numbers, reasons, translation_scores
 from pairs.schema import PAIR_SCHEMA
+from pairs.translation_scores import MAX_CHARS
 
-MAX_CHARS: Final = 20_000
-"""Characters of a side that are looked at; a longer one is cut here and too_long."""
+UInt64 = npt.NDArray[np.uint64]
 
 Rule = Literal[
     "too_long", "empty", "mojibake", "markup", "url", "no_letters", "identical", "wrong_script", "wrong_language",
-    "too_short",    "length_ratio", "numbers_differ",
+    "too_short", "length_ratio", "numbers_differ", "repetition", "fragment",
 ]  # fmt: skip
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 """All rules, in the default order."""
 
-# Characters of a language for one of English: medians over the pairs of LASER's Tatoeba test sets with 20 characters of
-# English or more (WMT22's references give the same for zh and ja). Languages not listed lie between 0.85 and 1.35.
-_DENSITY: Final = {
-    "zh": 0.31, "yue": 0.32, "wuu": 0.31, "ja": 0.45, "ko": 0.5, "am": 0.59, "arz": 0.73, "he": 0.74, "ar": 0.82, "th": 0.84,
-}  # fmt: skip
-
-_SCRIPTS: Final = {
-    "Latn": "af ast az bs ca ceb cs cy da de en eo es et eu fi fil fr fy ga gd gl ha haw hr ht hu id ig is it jv ku la lb lt lv "
-    "mg mi ms mt nb nl nn no nds oc pl pt rm ro rw sk sl sm sn so sq st su sv sw tl tn tr ts vi wo xh yo zu uz tk",
-    "Cyrl": "be bg kk ky mk mn ru sr tg tt uk uz ba cv az",
-    "Arab": "ar fa ps ur ug sd ckb ku arz az",
-    "Grek": "el",
-    "Hebr": "he yi",
-    "Deva": "hi mr ne sa mai bh",
-    "Beng": "bn as",
-    "Guru": "pa",
-    "Gujr": "gu",
-    "Orya": "or",
-    "Taml": "ta",
-    "Telu": "te",
-    "Knda": "kn",
-    "Mlym": "ml",
-    "Sinh": "si",
-    "Thai": "th",
-    "Laoo": "lo",
-    "Mymr": "my",
-    "Khmr": "km",
-    "Tibt": "bo dz",
-    "Geor": "ka",
-    "Armn": "hy",
-    "Ethi": "am ti",
-    "Hang": "ko",
-    "Hani": "zh yue wuu lzh ja",
-    "Hira": "ja",
-    "Kana": "ja",
-    "Mong": "mn",
-}
-"""Which scripts a language is written in (CLDR's likely scripts); a language that is not here is in any."""
+MEASURED_BY: Final = frozenset({"normalise_punctuation"})
+"""The options that change what is measured; the others are thresholds, and may move without measuring again."""
 
 
 class TranslationOptions(BaseModel):
@@ -119,10 +82,29 @@ class TranslationOptions(BaseModel):
     )
     numbers_differ: bool = Field(
         True,
-        description="numbers_differ: drop pairs whose sides both hold numbers of numbers_min_digits and share none",
+        description="numbers_differ: drop pairs whose sides both hold numbers of numbers_min_digits and share none, or each "
+        "a number of three digits that the other lacks, or one such a number and the other none at all",
     )
     numbers_min_digits: int = Field(
-        3, ge=1, le=18, description="numbers_differ: shorter numbers are often words on the other side"
+        2, ge=1, le=18, description="numbers_differ: shorter numbers are often words on the other side"
+    )
+    max_repetition: float | None = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="repetition: most of a side's words that are repeats (1 - distinct words / words), or twice the other's",
+    )
+    repetition_min_words: int = Field(8, ge=1, description="repetition: a side of fewer words is not looked at")
+    fragment: bool = Field(
+        True,
+        description="fragment: drop pairs of which one side alone closes or opens a bracket that is not there, or ends in a "
+        "comma, a hyphen or an opening mark",
+    )
+    max_pairs_per_source: int | None = Field(
+        4,
+        ge=1,
+        description="pairs_per_source: most pairs over all sources in which one sentence, of either side, may be; those with "
+        "the least hash stay. WMT's test sets have one English text for many languages",
     )
     order: tuple[Rule, ...] = Field(
         RULES,
@@ -130,164 +112,33 @@ class TranslationOptions(BaseModel):
     )
 
 
-_SCRIPTS_OF_TAG: Final = {
-    "Hans": ("Hani",),
-    "Hant": ("Hani",),
-    "Jpan": ("Hani", "Hira", "Kana"),
-    "Kore": ("Hang", "Hani"),
-}
-
-
-@functools.lru_cache(1024)
-def _scripts_of(tag: str) -> frozenset[str]:
-    """The scripts that a language tag names, or its language is written in; empty where it is not known."""
-    for subtag in tag.split("-")[1:]:
-        if subtag in _SCRIPTS_OF_TAG:
-            return frozenset(_SCRIPTS_OF_TAG[subtag])
-        if subtag in characters.NUMBER_OF:
-            return frozenset([subtag])
-    lang = tag.split("-")[0]
-    return frozenset(script for script, langs in _SCRIPTS.items() if lang in langs.split())
-
-
-def _by_language(texts: pa.StringArray, langs: pa.StringArray) -> pa.StringArray:
-    """Moses' punctuation normalising, each row by its own language."""
-    names = language.primaries(langs).fill_null("en")
-    for name in pc.unique(names).to_pylist():
-        rows = pc.equal(names, name)
-        part = moses.normalise(texts.filter(rows), name)
-        texts = part if len(part) == len(texts) else pc.replace_with_mask(texts, rows, part)
-    return texts
-
-
-def _clean(texts: pa.StringArray, langs: pa.StringArray, options: TranslationOptions) -> pa.StringArray:
-    text = normalise.strip_markup(normalise.unescape(normalise.cut(texts, MAX_CHARS)))
-    text = normalise.tidy(normalise.repair_mojibake(text))
-    return normalise.tidy(_by_language(text, langs)) if options.normalise_punctuation else text
-
-
-def _numbers(texts: pa.StringArray, min_digits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """The numbers of each text: int64 (m,) rows and uint64 (m,) values, signs, leading zeros and thousands'
-    separators aside."""
-    joined = arrow.sub(texts, r"(\p{Nd})[.,' \x{a0}\x{202f}’](\p{Nd}{3})", r"\1\2")
-    joined = arrow.sub(joined, r"(\p{Nd})[.,' \x{a0}\x{202f}’](\p{Nd}{3})", r"\1\2")
-    column = characters.decode(joined)
-    digit = characters.tables().kind[column.code] == characters.DIGIT
-    if not digit.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
-    where = np.flatnonzero(digit)
-    starts = np.ones(len(where), bool)
-    starts[1:] = (np.diff(where) != 1) | (column.row[where[1:]] != column.row[where[:-1]])
-    begin = np.flatnonzero(starts)
-    size = np.diff(np.append(begin, len(where)))
-    value = _digit_values()[column.code[where]].astype(np.uint64)
-    power = np.minimum(np.repeat(begin + size, size) - np.arange(len(where)) - 1, 18).astype(np.uint64)
-    total = np.add.reduceat(value * np.uint64(10) ** power, begin)
-    enough = size >= min_digits
-    return column.row[where[begin]][enough], total[enough]
-
-
-@functools.cache
-def _digit_values() -> npt.NDArray[np.uint8]:
-    import unicodedata
-
-    kind = characters.tables().kind
-    values = np.zeros(len(kind), np.uint8)
-    for code in np.flatnonzero(kind == characters.DIGIT).tolist():
-        values[code] = unicodedata.decimal(chr(code), 0)
-    return values
-
-
-def _numbers_shared(left: pa.StringArray, right: pa.StringArray, min_digits: int) -> pa.BooleanArray:
-    """Whether the sides share a number; null where either has none, or counts in myriads, which no other side does."""
-    n = len(left)
-    (left_row, left_value), (right_row, right_value) = _numbers(left, min_digits), _numbers(right, min_digits)
-    values = np.unique(np.concatenate([left_value, right_value]))
-    size = max(1, len(values))
-    left_code = left_row * size + np.searchsorted(values, left_value)
-    right_code = right_row * size + np.searchsorted(values, right_value)
-    shared = np.zeros(n, bool)
-    shared[np.intersect1d(left_code, right_code) // size] = True
-    both = np.zeros(n, np.int8)
-    both[np.unique(left_row)] += 1
-    both[np.unique(right_row)] += 1
-    myriads = arrow.mask(pc.or_(flags.found(left, _MYRIADS), flags.found(right, _MYRIADS)))
-    return pa.array(shared, mask=(both < 2) | myriads)
-
-
-def _expected(langs: pa.StringArray) -> tuple[list[frozenset[str]], npt.NDArray[np.int64]]:
-    """The scripts that each row's language is written in: the sets, and each row's."""
-    encoded = langs.fill_null("").dictionary_encode()
-    return [_scripts_of(tag) for tag in encoded.dictionary.to_pylist()], encoded.indices.to_numpy().astype(np.int64)
-
-
-def _folded(texts: pa.StringArray) -> pa.StringArray:
-    return pc.replace_substring_regex(pc.utf8_lower(texts), r"[^\pL\pM\pN]+", "")
-
-
-_MYRIADS: Final = r"\p{Nd}\s?[多余餘]?[万萬亿億兆千百만억천조]"
-_ADDRESS: Final = (
-    r"(?i)^[^\pL\pN]*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+[^\pL\pN]*$"
-    r"|\bdoi\s?:\s?10\.|\b10\.[0-9]{4,9}/\S|\bISBN(?:-1[03])?\b|\bISSN\b"
-)
-
-
-def annotate(batch: pa.RecordBatch, *, options: TranslationOptions, lid: language.LanguageIdentifier) -> pa.RecordBatch:
+def annotate(
+    batch: pa.RecordBatch,
+    *,
+    options: TranslationOptions,
+    lid: language.LanguageIdentifier,
+    tokenized: tuple[bool, bool] = (False, False),
+) -> pa.RecordBatch:
     """Normalises both sides and measures the pair.
 
     Args:
         batch: n rows with origin, url, left_text, right_text (null allowed), left_lang, right_lang (the source's
             declared tags).
-        options: Only `normalise_punctuation`, and the `numbers_min_digits` of what is measured, matter here.
+        options: Only those of `MEASURED_BY` matter here.
         lid: Identifies the languages.
+        tokenized: Whether left and right are tokenised and have to be put together again.
 
     Returns:
-        The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, weight,
-        letters, letter_share, script, found_lang, found_prob, script_share (of letters, in the language's scripts),
-        is_url, is_markup, is_mojibake; for the
-        pair: length_ratio, identical, numbers_shared (null: one side has no number).
+        The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, words, weight,
+        letters, dense (of scripts with a syllable a character or more), letter_share, script, found_lang, found_prob,
+        script_share (of letters, in the language's scripts), repetition, longest_run, as_english (characters that English
+        would take), numbers (list), is_url, is_markup, is_mojibake, no_kana (declared Japanese, none in it), begins_inside,
+        breaks_off; for the pair: identical, myriads (a side counts in them), han_numerals (a side has numbers in Chinese
+        characters).
     """
-    columns: dict[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
-    weighted: dict[str, npt.NDArray[np.float64]] = {}
-    for side in ("left", "right"):
-        langs = language.tags(batch.column(f"{side}_lang"))
-        given = arrow.strings(batch.column(f"{side}_text")).fill_null("")
-        length = pc.utf8_length(given).to_numpy().astype(np.int64)
-        text = _clean(given, langs, options)
-        expected, which = _expected(langs)
-        measured = characters.measure(text, expected=expected, which=which)
-        chars = np.where(length > MAX_CHARS, length, measured.chars)
-        found, prob = lid.identify(text)
-        script = characters.script_codes(measured.script)
-        columns[f"{side}_text"], columns[f"{side}_lang"] = text, langs
-        columns[f"{side}_chars"] = pa.array(chars)
-        columns[f"{side}_words"] = pa.array(measured.words)
-        columns[f"{side}_weight"] = pa.array(measured.weight)
-        columns[f"{side}_letters"] = pa.array(measured.letters)
-        columns[f"{side}_letter_share"] = pa.array(measured.share(measured.letters))
-        columns[f"{side}_script"] = script
-        columns[f"{side}_found_lang"] = found
-        columns[f"{side}_found_prob"] = pa.array(prob)
-        columns[f"{side}_is_url"] = pc.or_(
-            flags.found(text, _ADDRESS), pc.or_(flags.email(text), flags.found(text, flags.DOMAIN))
-        )
-        columns[f"{side}_is_markup"] = flags.markup(text)
-        columns[f"{side}_is_mojibake"] = flags.mojibake(text)
-        columns[f"{side}_script_share"] = pa.array(measured.expected_share)
-        density = arrow.per_value(
-            langs.fill_null(""), lambda tag: str(_DENSITY.get(language.primary(tag) or "", 1.0))
-        ).cast(pa.float64())
-        weighted[side] = measured.chars / density.to_numpy()
-    columns["length_ratio"] = _ratio(weighted["left"], weighted["right"], options.length_ratio_slack)
-    left, right = columns["left_text"], columns["right_text"]
-    columns["identical"] = pc.equal(_folded(left), _folded(right))
-    columns["numbers_shared"] = _numbers_shared(left, right, options.numbers_min_digits)
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def _ratio(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], slack: int) -> pa.FloatArray:
-    longer, shorter = np.maximum(left, right) + slack, np.minimum(left, right) + slack
-    return pa.array((longer / np.maximum(shorter, 1)).astype(np.float32))
+    return translation_scores.annotate(
+        batch, lid=lid, normalise_punctuation=options.normalise_punctuation, tokenised=tokenized
+    )
 
 
 def fails(batch: pa.RecordBatch, options: TranslationOptions) -> dict[str, pa.BooleanArray]:
@@ -318,7 +169,8 @@ def fails(batch: pa.RecordBatch, options: TranslationOptions) -> dict[str, pa.Bo
         least = options.min_chars
         found["too_short"] = either(lambda side: below(f"{side}_weight", least))
     if options.max_length_ratio is not None:
-        found["length_ratio"] = above("length_ratio", options.max_length_ratio)
+        ratio = length_ratio(batch, options.length_ratio_slack)
+        found["length_ratio"] = pc.greater(ratio, options.max_length_ratio)
     if options.identical:
         found["identical"] = batch.column("identical")
     if options.min_letter_share is not None:
@@ -335,22 +187,56 @@ def fails(batch: pa.RecordBatch, options: TranslationOptions) -> dict[str, pa.Bo
             )
         )
     if options.wrong_language:
-        found["wrong_language"] = either(
-            lambda side: pc.and_(
-                pc.and_(
-                    pc.greater_equal(batch.column(f"{side}_found_prob"), options.language_min_prob),
-                    pc.greater_equal(batch.column(f"{side}_weight"), options.language_min_weight),
-                ),
-                pc.invert(
-                    language.same_language(batch.column(f"{side}_found_lang"), batch.column(f"{side}_lang")).fill_null(
-                        True
-                    )
-                ),
-            )
-        )
+        found["wrong_language"] = either(lambda side: _wrong_language(batch, side, options))
     if options.numbers_differ:
-        found["numbers_differ"] = pc.invert(batch.column("numbers_shared").fill_null(True))
+        found["numbers_differ"] = _numbers_differ(batch, options)
+    if options.max_repetition is not None:
+        found["repetition"] = _repeated(batch, options.max_repetition, options.repetition_min_words)
+    if options.fragment:
+        found["fragment"] = pc.or_(
+            pc.not_equal(batch.column("left_begins_inside"), batch.column("right_begins_inside")),
+            pc.not_equal(batch.column("left_breaks_off"), batch.column("right_breaks_off")),
+        )
     return {rule: found[rule] for rule in options.order if rule in found}
+
+
+def length_ratio(batch: pa.RecordBatch, slack: int) -> pa.FloatArray:
+    """Longer / shorter side, both as long as English would be and `slack` longer; float32 (n,)."""
+    left, right = (batch.column(f"{side}_as_english").to_numpy() for side in ("left", "right"))
+    longer, shorter = np.maximum(left, right) + slack, np.minimum(left, right) + slack
+    return pa.array((longer / np.maximum(shorter, 1)).astype(np.float32))
+
+
+def _wrong_language(batch: pa.RecordBatch, side: str, options: TranslationOptions) -> pa.BooleanArray:
+    """Surely another language than declared. Identification takes Chinese for Japanese: a long text without kana is none."""
+    found, declared = batch.column(f"{side}_found_lang"), batch.column(f"{side}_lang")
+    sure = pc.and_(
+        pc.greater_equal(batch.column(f"{side}_found_prob"), options.language_min_prob),
+        pc.invert(language.same_language(found, declared).fill_null(True)),
+    )
+    long = pc.greater_equal(batch.column(f"{side}_weight"), options.language_min_weight)
+    han = pc.greater_equal(pc.multiply(batch.column(f"{side}_dense"), 2), options.language_min_weight)
+    return pc.or_(pc.and_(long, sure), pc.and_(han, batch.column(f"{side}_no_kana")))
+
+
+def _numbers_differ(batch: pa.RecordBatch, options: TranslationOptions) -> pa.BooleanArray:
+    """Numbers that do not fit; a side that counts in myriads shares none with any other."""
+    least = 10 ** (options.numbers_min_digits - 1)
+    differ, missing = numbers.differ(batch.column("left_numbers"), batch.column("right_numbers"), least)
+    return pc.or_(
+        pc.and_(pa.array(differ), pc.invert(batch.column("myriads"))),
+        pc.and_(pa.array(missing), pc.invert(pc.or_(batch.column("myriads"), batch.column("han_numerals")))),
+    )
+
+
+def _repeated(batch: pa.RecordBatch, most: float, min_words: int) -> pa.BooleanArray:
+    sides = []
+    for side, other in (("left", "right"), ("right", "left")):
+        share = batch.column(f"{side}_repetition").to_numpy()
+        of_other = batch.column(f"{other}_repetition").to_numpy()
+        words = batch.column(f"{side}_words").to_numpy()
+        sides.append((words >= min_words) & (share > most) & (share > 2 * of_other))
+    return pa.array(sides[0] | sides[1])
 
 
 def select(batch: pa.RecordBatch, options: TranslationOptions) -> pa.StringArray:
@@ -367,13 +253,15 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
         seed: The recipe's seed.
 
     Returns:
-        n rows of `PAIR_SCHEMA`, kind translations. key = content key of (kind, lesser text, greater text), so it does
-        not depend on which side the source gave first; which side is left is drawn from it.
+        n rows of `PAIR_SCHEMA`, kind translations. key = content key of (kind, lesser, greater) of the two texts' identities,
+        so it depends neither on which side the source gave first nor on case, spaces and punctuation; which side is left
+        is drawn from it.
     """
     n = batch.num_rows
     left, right = batch.column("left_text"), batch.column("right_text")
-    ordered = pc.less_equal(left, right)
-    lesser, greater = pc.if_else(ordered, left, right), pc.if_else(ordered, right, left)
+    folded = [identity(text) for text in (left, right)]
+    ordered = pc.or_(pc.less(folded[0], folded[1]), pc.and_(pc.equal(folded[0], folded[1]), pc.less_equal(left, right)))
+    lesser, greater = pc.if_else(ordered, *folded), pc.if_else(ordered, folded[1], folded[0])
     kind = arrow.constant("translations", n)
     key = keys.content_keys(kind, lesser, greater)
     lesser_first = pa.array((keys.draw(key, seed, "translations/left") & np.uint64(1)).astype(bool))
@@ -382,7 +270,7 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
     def side(name: str, other: str) -> pa.Array:
         return pc.if_else(as_given, batch.column(name), batch.column(other))
 
-    measured = {"length_ratio": batch.column("length_ratio")}
+    measured = {"length_ratio": length_ratio(batch, 0)}
     for score in ("chars", "found_lang", "found_prob"):
         measured[f"left_{score}"] = side(f"left_{score}", f"right_{score}")
         measured[f"right_{score}"] = side(f"right_{score}", f"left_{score}")
@@ -400,3 +288,46 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
         "scores": arrow.json_objects(measured),
     }
     return arrow.pair_batch(columns)
+
+
+def identity(texts: pa.StringArray) -> pa.StringArray:
+    """What tells one sentence from another: not case, spaces or punctuation. A text of nothing else is itself."""
+    folded = translation_scores.folded(texts)
+    return pc.if_else(pc.equal(folded, ""), texts, folded)
+
+
+def sentences(pairs: pa.RecordBatch) -> tuple[UInt64, UInt64]:
+    """The hashes of the two sentences of each pair, uint64 (n,) each: equal where the sentences are, by `identity`.
+
+    Args:
+        pairs: n rows of `PAIR_SCHEMA`.
+    """
+    left, right = (
+        keys.draw(identity(arrow.strings(pairs.column(name))), 0, "sentence") for name in ("left_text", "right_text")
+    )
+    return left, right
+
+
+def with_group(
+    pairs: pa.RecordBatch, row: npt.NDArray[np.int64], sentence: UInt64, count: npt.NDArray[np.int64]
+) -> pa.RecordBatch:
+    """Pairs with the key `group` in their scores: the hash of the sentence, of the two, that more pairs have.
+
+    So all references of a source, and all languages that one text was translated to, are one group, whichever side the
+    text is on; a trainer keeps a group out of one batch, where its pairs would be each other's negatives.
+
+    Args:
+        pairs: n rows of `PAIR_SCHEMA`, scores without a group.
+        row: int64 (m,), rows of pairs, in any order, with
+        sentence: uint64 (m,), the hash of a sentence that several pairs have, and
+        count: int64 (m,), how many.
+    """
+    left, right = sentences(pairs)
+    group, best = np.minimum(left, right), np.ones(pairs.num_rows, np.int64)
+    for at in np.lexsort((sentence, -count)).tolist():
+        if count[at] > best[row[at]]:
+            best[row[at]], group[row[at]] = count[at], sentence[at]
+    names = pa.array([f'{{"group":"{value:016x}",' for value in group.tolist()], pa.string())
+    scores = pc.utf8_slice_codeunits(arrow.strings(pairs.column("scores")), 1)
+    place = pairs.schema.get_field_index("scores")
+    return pairs.set_column(place, PAIR_SCHEMA.field("scores"), pc.binary_join_element_wise(names, scores, ""))

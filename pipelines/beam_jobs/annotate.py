@@ -20,7 +20,7 @@ from pipelines import storage
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part
-from pipelines.sources import bitext, documents, image_text
+from pipelines.sources import bitext, documents, image_text, tokens_apart
 from pipelines.sources.reading import Reading
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.tables import TableWriter
@@ -78,7 +78,7 @@ class AnnotateUnit(beam.DoFn):
         read = Step(
             source=name,
             step="read",
-            unit={"image_text": "records", "documents": "documents", "bitext": "lines"}[spec["source"]["type"]],
+            unit={"image_text": "records", "documents": "documents", "bitext": "pairs"}[spec["source"]["type"]],
             rows_in=reading.records,
             kept=reading.records - sum(reading.errors.values()) - sum(reading.dropped.values()),
             dropped=dict(sorted(reading.dropped.items())),
@@ -147,8 +147,8 @@ class AnnotateUnit(beam.DoFn):
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
         source = BitextSource.model_validate(self.spec["source"])
         options = translations.TranslationOptions.model_validate(self.spec["options"])
-        for batch in bitext.read(source, unit["url"], unit["right_url"], unit["path"], reading):
-            yield translations.annotate(batch, options=options, lid=self._lid)
+        for batch, tokenized in tokens_apart.decided(bitext.read(source, unit, reading), source.sides()):
+            yield translations.annotate(batch, options=options, lid=self._lid, tokenized=tokenized)
 
 
 def _count(batch: pa.RecordBatch, seen: dict[str, Counter[str]]) -> None:

@@ -20,6 +20,12 @@ from pipelines.beam_jobs.counting import split
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.ledger import Step
 
+STEPS = {
+    "duplicate_text": "unique texts",
+    "duplicate_image": "unique pictures",
+    "pairs_per_source": "bound per sentence",
+}
+"""What the step of each rule is called in the ledger."""
 _PIECE = tuple[int, bytes, bytes, bytes]
 
 
@@ -84,7 +90,7 @@ class Drop(beam.DoFn):
         for piece in both["beaten"]:
             keep[np.frombuffer(piece, np.int64)] = False
         survivors = rows.filter(pa.array(keep))
-        name = {"duplicate_text": "unique texts", "duplicate_image": "unique pictures"}[self.rule]
+        name = STEPS[self.rule]
         steps = steps_of(name, self.rule, rows, survivors)
         record = {"order": self.order, "steps": steps}
         yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))

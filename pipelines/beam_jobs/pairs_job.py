@@ -19,14 +19,16 @@ import pyarrow.compute as pc
 from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
-from pipelines.beam_jobs import balancing, counting, duplicates, examples
+from pipelines.beam_jobs import balancing, counting, duplicates, examples, per_source
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.similarity.table import Scores
 from pipelines.tables import TableWriter, read_batches
 
-ORDER = {"choose": -5, "unique": -4, "duplicate_text": -3, "duplicate_image": -2, "balance": -1}
+ORDER = {
+    "choose": -6, "unique": -5, "duplicate_text": -4, "pairs_per_source": -3, "duplicate_image": -2, "balance": -1,
+}  # fmt: skip
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
@@ -207,6 +209,10 @@ def run(spec: dict[str, Any]) -> None:
         for rule in options.duplicates.rounds() if options else ():
             rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
             records.append(dropped)
+        if spec["kind"] == "translations":
+            bound = translations.TranslationOptions.model_validate(spec["options"]).max_pairs_per_source
+            rows, dropped = per_source.bounded(rows, bound, spec, ORDER["pairs_per_source"])
+            records += [dropped] if dropped is not None else []
         balance = balancing.Balancing.of(spec, options.balance if options else None)
         if balance is not None:
             rows, dropped, shown = balancing.thin(rows, balance, spec["folder"], ORDER["balance"])

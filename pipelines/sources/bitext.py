@@ -1,126 +1,131 @@
-"""Reads line-aligned bitext: line n of one file translates line n of the other."""
+"""Reads bitext: which format a file is in, and what holds for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import zip_longest
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, bounded_lines, open_decompressed
+from pipelines.sources import bitext_lines, bitext_tables, bitext_xml
+from pipelines.sources.bitext_rows import BATCH_ROWS, ROWS, Row, batches
+from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, open_decompressed, pieces
 from pipelines.sources.spec import BitextSource
 
-ROWS = pa.schema(
-    [
-        pa.field("origin", pa.string(), nullable=False),
-        pa.field("url", pa.string()),
-        pa.field("left_text", pa.string()),
-        pa.field("right_text", pa.string()),
-        pa.field("left_lang", pa.string()),
-        pa.field("right_lang", pa.string()),
-    ]
-)
-BATCH_ROWS = 2048
-_ENDED: Final = object()
+__all__ = ["BATCH_ROWS", "ROWS", "check", "file_format", "read", "units"]
+
+_ENDINGS: Final = {
+    ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
+    ".zip": "moses_zip", ".tmx": "tmx", ".xml": "wmt_xml", ".src-tgt": "pipes",
+}  # fmt: skip
+_READERS: Final = {
+    "tsv": bitext_tables.read_tsv,
+    "pipes": bitext_tables.read_pipes,
+    "jsonl": bitext_tables.read_jsonl,
+    "parquet": bitext_tables.read_parquet,
+    "moses_zip": bitext_lines.read_zip,
+    "tmx": bitext_xml.read_tmx,
+    "wmt_xml": bitext_xml.read_wmt_xml,
+}
 
 
-def _lines(url: str, limit: int, fault: list[BrokenStreamError]) -> Iterator[bytes | None]:
-    with open_decompressed(url) as file:
-        try:
-            lines = bounded_lines(file, limit)
-            if (first := next(lines, _ENDED)) is not _ENDED:
-                yield first.removeprefix(BOM) if first is not None else None  # type: ignore[attr-defined]
-            yield from lines
-        except BrokenStreamError as error:
-            fault.append(error)
+def _plain_name(url: str) -> str:
+    name = url.rsplit("/", 1)[-1].lower()
+    for ending in (".gz", ".zst", ".zstd"):
+        name = name.removesuffix(ending)
+    return name
 
 
-def check(source: BitextSource, left_url: str, right_url: str) -> None:
-    """Counts both sides before anything is taken from them.
-
-    A damaged compressed file ends early and may be the shorter one: its sound lines are still aligned, and reading logs the damage.
+def file_format(source: BitextSource, url: str) -> str:
+    """The format of a file: what the recipe says, else by its name, else by its first bytes.
 
     Raises:
-        SourceError: The two files have different numbers of lines; pairs from them would be shifted.
+        SourceError: Neither tells.
     """
-    counts, damaged = [], []
-    for url in (left_url, right_url):
-        faults: list[BrokenStreamError] = []
-        counts.append(sum(1 for _ in _lines(url, source.max_record_bytes, faults)))
-        damaged.append(bool(faults))
-    left, right = counts
-    if left != right and not damaged[left > right]:
-        raise _misaligned(left_url, left, right_url, right)
+    if source.format != "auto":
+        return source.format
+    name = _plain_name(url)
+    if source.left is not None:
+        return "sgm" if name.endswith((".sgm", ".sgml")) else "lines"
+    for ending, found in _ENDINGS.items():
+        if name.endswith(ending):
+            return found
+    try:
+        with open_decompressed(url) as file:
+            head = next(pieces(file), b"")[: 1 << 16].removeprefix(BOM)
+    except BrokenStreamError:
+        head = b""
+    by_content = _by_content(head)
+    if by_content is None:
+        formats = ", ".join(sorted(_READERS))
+        raise SourceError(f"{url}: neither its name nor its beginning tells the format; say `format`: one of {formats}")
+    return by_content
 
 
-def _misaligned(left_url: str, left: int, right_url: str, right: int) -> SourceError:
-    return SourceError(f"bitext is not aligned: {left_url} has {left} lines, {right_url} has {right}")
+def _by_content(head: bytes) -> str | None:
+    if head.startswith(b"PK\x03\x04"):
+        return "moses_zip"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    text = head.replace(b"\x00", b"").lstrip(b"\xff\xfe \t\r\n")
+    if text.startswith(b"<"):
+        return "tmx" if b"<tmx" in text else "wmt_xml" if b"<doc" in text else None
+    if text.startswith(b"{"):
+        return "jsonl"
+    first = head.split(b"\n", 1)[0]
+    return "pipes" if b"|||" in first else "tsv" if b"\t" in first else None
 
 
-def read(source: BitextSource, left_url: str, right_url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
-    """Reads the two files in step.
+def units(source: BitextSource, files: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """What to work on: a unit for each file, or for the left file with each of its references.
 
     Args:
         source: The recipe's words on the source.
-        left_url: Where the one side lies.
-        right_url: Where the other side lies.
-        path: Name of the left file relative to the source, for origins and errors.
+        files: (path relative to the source, URL): the left one and then the right ones, or those of `path`, sorted.
+    """
+    if source.left is None:
+        return [{"index": index, "url": url, "path": path} for index, (path, url) in enumerate(files)]
+    (path, left), *rights = files
+    several = len(rights) > 1
+    return [
+        {"index": index, "url": left, "right_url": right, "path": path, "mark": f":{index + 1}" if several else ""}
+        for index, (_, right) in enumerate(rights)
+    ]
+
+
+def check(source: BitextSource, unit: Mapping[str, Any]) -> None:
+    """Holds the numbers of lines of a unit's two sides against each other, before anything is taken from them.
+
+    Raises:
+        SourceError: They differ, so that pairs would be shifted; or a side is missing.
+    """
+    found = file_format(source, unit["url"])
+    if found == "lines":
+        bitext_lines.check(unit["url"], unit["right_url"])
+    elif found == "moses_zip":
+        bitext_lines.check_zip(unit["url"], source.languages)
+
+
+def read(source: BitextSource, unit: Mapping[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
+    """Reads a unit.
+
+    Args:
+        source: The recipe's words on the source.
+        unit: As `units` gives it.
         reading: Counts and logs.
 
     Yields:
-        Batches of `ROWS`, at most `BATCH_ROWS` rows.
+        Batches of `ROWS`.
 
     Raises:
-        SourceError: One side has more lines than the other, and the other is not damaged.
+        SourceError: What is in the files is not what the recipe says; nothing of them may be used.
     """
-    faults: tuple[list[BrokenStreamError], list[BrokenStreamError]] = ([], [])
-    pairs = zip_longest(
-        _lines(left_url, source.max_record_bytes, faults[0]),
-        _lines(right_url, source.max_record_bytes, faults[1]),
-        fillvalue=_ENDED,
-    )
-    rows: list[list[str]] = []
-    number = 0
-    alone = [0, 0]  # lines of the left, of the right, whose partner is lost
-    for left, right in pairs:
-        if left is _ENDED or right is _ENDED:
-            alone[left is _ENDED] += 1
-            continue
-        number += 1
-        at = f"line {number}"
-        if left is None or right is None:
-            reading.error(path, at, "line_too_long", f"more than {source.max_record_bytes} bytes")
-            continue
-        row = [f"{reading.source}/{path}#{number}"]
-        for url, line in ((left_url, left), (right_url, right)):
-            try:
-                row.append(line.decode("utf-8"))  # type: ignore[attr-defined]
-            except UnicodeDecodeError as error:
-                reading.error(path, at, "invalid_utf8", f"{url.rsplit('/', 1)[-1]}: {error}")
-                break
-        if len(row) < 3:
-            continue
-        reading.records += 1
-        rows.append(row)
-        if len(rows) == BATCH_ROWS:
-            yield _batch(source, rows)
-            rows = []
-    if rows:
-        yield _batch(source, rows)
-    for side, other in ((0, 1), (1, 0)):
-        if alone[other] and not faults[side]:
-            raise _misaligned(left_url, number + alone[0], right_url, number + alone[1])
-        for fault in faults[side]:
-            name = (left_url, right_url)[side].rsplit("/", 1)[-1]
-            lost = max(1, alone[other])
-            reading.error(path, f"after line {number}", fault.reason, f"{name}: {fault}", rows=lost)
-    if number == 0 and not reading.records:
-        reading.error(path, "file", "empty_file", "no lines")
-
-
-def _batch(source: BitextSource, rows: list[list[str]]) -> pa.RecordBatch:
-    count = len(rows)
-    origins, lefts, rights = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
-    languages = [pa.repeat(pa.scalar(code, pa.string()), count) for code in source.languages]
-    return pa.RecordBatch.from_arrays([origins, pa.nulls(count, pa.string()), lefts, rights, *languages], schema=ROWS)
+    url, path = unit["url"], unit["path"]
+    found = file_format(source, url)
+    rows: Iterator[Row]
+    if found in ("lines", "sgm"):
+        both = bitext_lines.read if found == "lines" else bitext_xml.read_sgm
+        rows = both(source, url, unit["right_url"], path, reading, unit.get("mark", ""))
+    else:
+        rows = _READERS[found](source, url, path, reading)
+    yield from batches(rows, source.languages, f"{reading.source}/{path}#")

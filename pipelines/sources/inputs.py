@@ -42,7 +42,7 @@ class Inputs:
     @property
     def digest(self) -> str:
         """Hash of names and contents; does not depend on where the files lie or, but for a bitext's sides, on their order."""
-        if isinstance(self.source, BitextSource):
+        if isinstance(self.source, BitextSource) and self.source.left is not None:
             return digest_of([[path, self.prints[path]] for path, _ in self.files])
         return digest_of(sorted(self.prints.items()))
 
@@ -57,8 +57,7 @@ class Inputs:
             SourceError: A file that was not looked at before differs from the others.
         """
         if isinstance(self.source, BitextSource):
-            (path, left), (_, right) = self.files
-            return [{"index": 0, "url": left, "right_url": right, "path": path}]
+            return bitext.units(self.source, self.files)
         facts: dict[str, image_text.Facts | None] = {}
         if isinstance(self.source, ImageTextSource):
             rest = [url for _, url in self.files if url not in self.facts]
@@ -86,10 +85,11 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         SourceError: A file is missing, cannot be read, has a name that is not UTF-8, or other columns than the rest of its source
             or than the recipe says; or the sides of a bitext are not one file each, or have different numbers of lines.
     """
-    if isinstance(source, BitextSource):
-        patterns = [source.left, source.right]
+    side_by_side = isinstance(source, BitextSource) and source.left is not None
+    if isinstance(source, BitextSource) and source.left is not None:
+        patterns = [source.left, *source.rights]
     else:
-        patterns = [source.path] if isinstance(source.path, str) else list(source.path)
+        patterns = [source.path] if isinstance(source.path, str) else list(source.path or [])
     located = [_plain(locate(pattern)) for pattern in patterns]
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
@@ -97,12 +97,12 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
             found = storage.expand(pattern)
         except storage.StorageError as error:
             raise SourceError(f"sources.{name}: {error} (written {written!r})") from error
-        if isinstance(source, BitextSource) and len(found) > 1:
+        if side_by_side and len(found) > 1:
             raise SourceError(f"sources.{name}: each side of a bitext is one file, {written!r} names {len(found)}")
         urls += _data_files(source, found) if pattern != found[0] else found
     base = _common([storage.static_prefix(pattern) for pattern in located])
     files = [(relative(url, base), url) for url in urls]
-    if not isinstance(source, BitextSource):
+    if not side_by_side:
         files = sorted(set(files))
     for path, url in files:
         if any("\ud800" <= char <= "\udfff" for char in path):
@@ -116,7 +116,9 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     try:
         inputs.prints = fingerprints(root, files)
         if isinstance(source, BitextSource):
-            _aligned(root, source, urls, [inputs.prints[path] for path, _ in files])
+            _aligned(root, source, files, [inputs.prints[path] for path, _ in files])
+    except SourceError as error:
+        raise SourceError(f"sources.{name}: {error}") from error
     except OSError as error:
         raise SourceError(f"sources.{name}: cannot be read: {error}") from error
     return inputs
@@ -134,11 +136,11 @@ def _data_files(source: Source, urls: list[str]) -> list[str]:
     return kept or urls
 
 
-def _aligned(root: str, source: BitextSource, urls: list[str], prints: list[str]) -> None:
-    """Counts the lines of both sides, once for each content.
+def _aligned(root: str, source: BitextSource, files: list[tuple[str, str]], prints: list[str]) -> None:
+    """Counts the lines of both sides, where they are files or members of a zip, once for each content.
 
     Raises:
-        SourceError: They differ.
+        SourceError: They differ, or a side is missing.
     """
     memory = storage.join(root, "cache", ALIGNED)
     known: Any = []
@@ -147,10 +149,11 @@ def _aligned(root: str, source: BitextSource, urls: list[str], prints: list[str]
             known = json.loads(storage.read_bytes(memory))
         except ValueError:
             known = []
-    pair = digest_of([*prints, source.max_record_bytes])
+    pair = digest_of([*prints, source.model_dump(mode="json", exclude={"path", "left", "right"})])
     if isinstance(known, list) and pair in known:
         return
-    bitext.check(source, *urls)
+    for unit in bitext.units(source, files):
+        bitext.check(source, unit)
     storage.make_folder(storage.join(root, "cache"))
     storage.write_bytes(memory, json.dumps([*(known if isinstance(known, list) else []), pair]).encode())
 

@@ -129,7 +129,7 @@ class BrokenStreamError(Exception):
         self.reason = reason
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def pieces(file: BinaryIO) -> Iterator[bytes]:
     # read1, not read: a buffered read that meets the damage would throw away what it had gathered before.
     read = getattr(file, "read1", file.read)
     while True:
@@ -156,7 +156,7 @@ def bounded_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
     """
     rest = bytearray()
     skipping = False
-    for piece in _pieces(file):
+    for piece in pieces(file):
         start = 0
         while (end := piece.find(b"\n", start)) >= 0:
             if skipping or len(rest) + end - start > limit:
@@ -186,7 +186,7 @@ def head_of(url: str, size: int) -> bytes:
     head = bytearray()
     with open_decompressed(url) as file:
         try:
-            for piece in _pieces(file):
+            for piece in pieces(file):
                 head += piece
                 if len(head) > size:
                     return bytes(head[: head.rfind(b"\n", 0, size) + 1])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 Language = Annotated[str, Field(pattern=_LANGUAGE)]
 _MAX_COLUMNS = 10_000
+Tokenized = Literal["auto"] | bool
+SIDE_BY_SIDE = ("lines", "sgm")
+"""Formats of bitext whose two sides are files of their own."""
 
 
 class _Source(BaseModel):
@@ -148,14 +151,45 @@ class DocumentsSource(_Source):
     columns: DocumentColumns = DocumentColumns()
 
 
+class BitextColumns(BaseModel):
+    """Where the two sides are in a row of tsv, jsonl or parquet: names, or in tsv positions from 0; null looks for them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    left: Column | None = Field(
+        default=None,
+        description="null: tsv: the header's language code, else the first column; jsonl, parquet: `translation`, else the code",
+    )
+    right: Column | None = Field(default=None, description="null: as for left; tsv without a header: the second column")
+    id: Column | None = Field(default=None, description="an id that is kept in each pair's origin; null: none")
+
+
 class BitextSource(_Source):
-    """WMT-style bitext: two text files (plain or .gz) in which line n of one translates line n of the other."""
+    """WMT-style bitext: two files side by side (`left`, `right`), or files that hold both sides (`path`)."""
 
     type: Literal["bitext"]
-    left: str = Field(description="file or fsspec URL of the one side")
-    right: str = Field(description="file or fsspec URL of the other side")
-    languages: tuple[Language, Language] = Field(description="BCP 47 codes of left and right, e.g. [de, en]")
-    format: Literal["auto", "lines"] = "auto"
+    path: str | list[str] | None = Field(
+        default=None, description="file, glob or fsspec URL, or a list of them, each with both sides"
+    )
+    left: str | None = Field(default=None, description="file or fsspec URL of the one side")
+    right: str | list[str] | None = Field(
+        default=None, description="file or fsspec URL of the other side; a list: several references of `left`"
+    )
+    languages: tuple[Language, Language] = Field(
+        description="BCP 47 codes of left and right, e.g. [de, en]; en takes a file's en-US too"
+    )
+    format: Literal["auto", "lines", "sgm", "tsv", "pipes", "jsonl", "parquet", "moses_zip", "tmx", "wmt_xml"] = Field(
+        default="auto",
+        description="auto: by name, else by the first bytes. Of left and right: lines (line n translates line n; plain or "
+        "compressed), sgm (WMT's src and ref). Of path: tsv, pipes (left ||| right), jsonl, parquet (Hugging Face's "
+        "`translation` or columns), moses_zip (OPUS), tmx, wmt_xml (src and ref; what systems made is left out)",
+    )
+    columns: BitextColumns = BitextColumns()
+    tokenized: Tokenized | tuple[Tokenized, Tokenized] = Field(
+        default="auto",
+        description="whether the text is tokenised (`i 'll go .`) and has to be put together again; [left, right] where they "
+        "differ; auto: by the first 1000 pairs of each file: end marks, commas or Chinese and Japanese characters stand apart",
+    )
 
     @field_validator("languages")
     @classmethod
@@ -163,6 +197,25 @@ class BitextSource(_Source):
         if value[0] == value[1]:
             raise ValueError("the two languages of a bitext must differ")
         return value
+
+    @model_validator(mode="after")
+    def _sides(self) -> BitextSource:
+        apart = self.left is not None or self.right is not None
+        if apart == (self.path is not None) or (self.left is None) != (self.right is None) or self.right == []:
+            raise ValueError("a bitext needs either path, or left and right")
+        if self.format != "auto" and (self.format in SIDE_BY_SIDE) != apart:
+            needs = "left and right" if self.format in SIDE_BY_SIDE else "path"
+            raise ValueError(f"format {self.format} needs {needs}")
+        return self
+
+    @property
+    def rights(self) -> list[str]:
+        """The files of the right side; empty where `path` is given."""
+        return [self.right] if isinstance(self.right, str) else list(self.right or [])
+
+    def sides(self) -> tuple[Tokenized, Tokenized]:
+        """`tokenized` of left and of right."""
+        return self.tokenized if isinstance(self.tokenized, tuple) else (self.tokenized, self.tokenized)
 
 
 Source = Annotated[ImageTextSource | DocumentsSource | BitextSource, Field(discriminator="type")]

@@ -28,8 +28,9 @@ def read(take: Callable[..., Any], tmp_path: Path) -> Read:
             (tmp_path / name).write_bytes(data)
         source = BitextSource(type="bitext", left=names[0], right=names[1], languages=("de", "en"), **fields)
         if check:
-            bitext.check(source, *urls)
-        return take(lambda reading: bitext.read(source, *urls, names[0], reading))
+            bitext.check(source, {"url": urls[0], "right_url": urls[1]})
+        unit = {"url": urls[0], "right_url": urls[1], "path": names[0]}
+        return take(lambda reading: bitext.read(source, unit, reading))
 
     return run
 
