@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import sentencex
 from pydantic import BaseModel, ConfigDict, Field
 
-from pairs import arrow, characters, flags, keys, language, normalise, reasons
+from pairs import arrow, boundaries, characters, flags, keys, language, normalise, reasons
 from pairs.schema import PAIR_SCHEMA
 
 Bools = npt.NDArray[np.bool_]
@@ -158,18 +157,6 @@ def _repeated(lines: pa.StringArray, doc: Ints) -> Bools:
     return repeated
 
 
-def _split(paragraphs: pa.StringArray, langs: list[str]) -> tuple[list[str], Ints]:
-    """Sentences of paragraphs, by sentencex: their texts, and how many each paragraph has."""
-    sentences: list[str] = []
-    counts = np.zeros(len(paragraphs), np.int64)
-    segment = sentencex.segment
-    for number, (lang, paragraph) in enumerate(zip(langs, paragraphs.to_pylist(), strict=True)):
-        found = segment(lang, paragraph)
-        counts[number] = len(found)
-        sentences += found
-    return sentences, counts
-
-
 def annotate(
     batch: pa.RecordBatch, *, options: SentenceOptions, lid: language.LanguageIdentifier, seed: int, source: str
 ) -> tuple[pa.RecordBatch, pa.StringArray]:
@@ -216,10 +203,9 @@ def annotate(
     chosen = pa.array(wanted)
     lines, doc, number = lines.filter(chosen), doc[wanted], number[wanted]
 
-    tags = doc_lang.fill_null("en").take(pa.array(doc)).to_pylist()
-    found, counts = _split(lines, tags)
+    found, counts = boundaries.split(lines, doc_lang.take(pa.array(doc)))
     paragraph = np.repeat(np.arange(len(lines)), counts)
-    sentences = pc.utf8_trim(pa.array(found, pa.string()), " ")
+    sentences = pc.utf8_trim(found, " ")
     filled = arrow.mask(pc.not_equal(sentences, ""))
     sentences, paragraph = sentences.filter(pa.array(filled)), paragraph[filled]
     place = _number_in(paragraph)
