@@ -31,7 +31,14 @@ _CLOSERS: Final = "\"'”’»›)]}」』】〉》〕）］｝〙〗＂＇*_“
 _EITHER: Final = "\"*_“‘«'"
 """Closers that open as well: what follows tells."""
 _OPENERS: Final = "\"'“‘«‹([{「『【〈《〔（［｛¿¡–—-−‐•·*#_„‚”’»›▪●►→~/@&+<>=|§†$€£¥₹№■◻◼□▶◆◇○←↑↓⇒※〇・\u200b\u2060"
-_EMOJI: Final = ((0x2600, 0x27BF), (0x1F000, 0x1FAFF), (0x2B00, 0x2BFF), (0xFE0F, 0xFE0F), (0x200D, 0x200D), (0x20E3, 0x20E3))
+_EMOJI: Final = (
+    (0x2600, 0x27BF),
+    (0x1F000, 0x1FAFF),
+    (0x2B00, 0x2BFF),
+    (0xFE0F, 0xFE0F),
+    (0x200D, 0x200D),
+    (0x20E3, 0x20E3),
+)
 _VOWELS: Final = "aeiouyæœøıŋəɛɔаеёиоуыэюяіїєѐѝъөүұәѣѫѧѹѡαεηιουω"
 _JA: Final = sorted({lang for lang, _ in abbreviations.lists()}).index("ja")
 _CUT: Final = 0x20000  # planes from here on are Han
@@ -75,6 +82,14 @@ def _flags() -> npt.NDArray[np.uint16]:
     flags[_CUT] = CASELESS | CJK
     flags.setflags(write=False)
     return flags
+
+
+@functools.cache
+def _look() -> npt.NDArray[np.uint8]:
+    """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao."""
+    look = ((_flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
+    look[[ord(character) for character in ";:|"]] = 1
+    return look
 
 
 @functools.cache
@@ -168,7 +183,17 @@ def _is_start(code: Any, at: int, end: int, flags: Any, lower: Any, lang: int, k
 
 @jit
 def _stop(
-    code: Any, begin: int, at: int, nxt: int, end: int, flags: Any, lower: Any, lang: int, does: int, keys: Any, kinds: Any
+    code: Any,
+    begin: int,
+    at: int,
+    nxt: int,
+    end: int,
+    flags: Any,
+    lower: Any,
+    lang: int,
+    does: int,
+    keys: Any,
+    kinds: Any,
 ) -> bool:
     """Whether one full stop at `at`, before white space and a word that begins at `nxt` with no small letter, ends a sentence."""
     first = at
@@ -219,7 +244,11 @@ def _stop(
             return not numeral and _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
         return True
     kind = _kind(lang, code, first, at, lower, keys, kinds)
-    counted = first - 2 >= begin and flags[min(code[first - 1], 0x20000)] & 0x40 and flags[min(code[first - 2], 0x20000)] & 0x800
+    counted = (
+        first - 2 >= begin
+        and flags[min(code[first - 1], 0x20000)] & 0x40
+        and flags[min(code[first - 2], 0x20000)] & 0x800
+    )
     if digits or counted:
         bare = first
         while bare < at and flags[min(code[bare], 0x20000)] & 0x800:
@@ -236,7 +265,11 @@ def _stop(
     ):
         pair = np.empty(3, np.uint32)  # т. д. as т.д.
         pair[0], pair[1], pair[2] = code[first - 3], 46, code[first]
-        kind = max(kind, _kind(lang, pair, 0, 3, lower, keys, kinds)) if kind != 1 else _kind(lang, pair, 0, 3, lower, keys, kinds)
+        kind = (
+            max(kind, _kind(lang, pair, 0, 3, lower, keys, kinds))
+            if kind != 1
+            else _kind(lang, pair, 0, 3, lower, keys, kinds)
+        )
     if kind > 1 and letters >= 2 and upper == letters and dots == 0:
         kind = 0  # capitals alone are a name
     if kind == 1:  # TITLE
@@ -264,7 +297,17 @@ def _stop(
 
 @jit
 def _cut(
-    code: Any, start: Any, row_lang: Any, row_does: Any, flags: Any, lower: Any, keys: Any, kinds: Any, cuts: Any, counts: Any
+    code: Any,
+    start: Any,
+    row_lang: Any,
+    row_does: Any,
+    look: Any,
+    flags: Any,
+    lower: Any,
+    keys: Any,
+    kinds: Any,
+    cuts: Any,
+    counts: Any,
 ) -> int:
     """Fills `cuts` with the code points at which pieces end, all rows' one after the other; returns how many."""
     total = 0
@@ -278,17 +321,19 @@ def _cut(
         at = begin
         while at < end:
             c = min(code[at], 0x20000)
+            if look[c] == 0:
+                at += 1
+                continue
             f = flags[c]
             greek = (does & 2 and c == 59) or (does & 16 and c == 58)
             bar = c == 124 and at > begin and _indic(code, begin, at, flags)
             if not (f & 0x0F) and not greek and not bar:
-                if f & 0x40 and at > begin and at + 1 < end:
-                    left, right = flags[min(code[at - 1], 0x20000)], flags[min(code[at + 1], 0x20000)]
-                    # Thai and Lao set a space between clauses and sentences, not between words.
-                    if left & right & 0x8000 and at - piece >= 40 and _run(code, at + 1, end, flags) >= 12:
-                        cuts[total] = at + 1
+                # Thai and Lao set a space between clauses and sentences, not between words.
+                if f & 0x8000 and at + 2 < end and flags[min(code[at + 1], 0x20000)] & 0x40 and at - piece >= 40:
+                    if _run(code, at + 2, end, flags) >= 12:
+                        cuts[total] = at + 2
                         total += 1
-                        piece = at + 1
+                        piece = at + 2
                 at += 1
                 continue
             # A run of marks.
@@ -319,7 +364,12 @@ def _cut(
                     break
                 quotes += code[at] == 34
                 at += 1
-            if at + 1 < end and flags[min(code[at], 0x20000)] & 0x40 and code[at + 1] == 0xBB and (at + 2 == end or flags[min(code[at + 2], 0x20000)] & 0x40):
+            if (
+                at + 1 < end
+                and flags[min(code[at], 0x20000)] & 0x40
+                and code[at + 1] == 0xBB
+                and (at + 2 == end or flags[min(code[at + 2], 0x20000)] & 0x40)
+            ):
                 at += 2  # French sets a space before »
             seen = at
             closed = at > last
@@ -352,7 +402,9 @@ def _cut(
                         break
             opener = nxt
             nxt = smile if emoji else nxt
-            while nxt < end and (flags[min(code[nxt], 0x20000)] & 0x20 or (nxt > opener and flags[min(code[nxt], 0x20000)] & 0xC0)):
+            while nxt < end and (
+                flags[min(code[nxt], 0x20000)] & 0x20 or (nxt > opener and flags[min(code[nxt], 0x20000)] & 0xC0)
+            ):
                 nxt += 1
             opened = nxt > opener
             if nxt >= end:
@@ -372,15 +424,23 @@ def _cut(
                     ends = False  # 「…。」と
                 elif first == last - (dots + other) and not strong and other:
                     ends = False  # ……
-                elif ask == 1 and not strong and _find(keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower)):
+                elif (
+                    ask == 1
+                    and not strong
+                    and _find(keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower))
+                ):
                     ends = False  # Yahoo!
             elif spaced:
                 if ask:
                     ends = not (g & 0x200 and (closed or opened)) and (g & 0x0F00) != 0
                     if ends and ask == 1 and code[first] == 33:
-                        ends = not _find(keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower))
+                        ends = not _find(
+                            keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower)
+                        )
                 elif dots >= 2 or other:
-                    ends = (g & 0x0D00) != 0 and not (c == 73 and (nxt + 1 >= end or not flags[min(code[nxt + 1], 0x20000)] & 0x4F00))
+                    ends = (g & 0x0D00) != 0 and not (
+                        c == 73 and (nxt + 1 >= end or not flags[min(code[nxt + 1], 0x20000)] & 0x4F00)
+                    )
                 elif dots == 1:
                     dash = opened and code[opener] in (45, 0x2013, 0x2014) and 0x400 <= c < 0x530
                     if g & 0x0D00 and not dash:
@@ -436,7 +496,17 @@ def _goes_on(code: Any, at: int, end: int, closed: bool, keys: Any, kinds: Any) 
     for size in range(1, 4):
         if at + size <= end and _find(keys, kinds, _key(_JA, 126, code, at, at + size, none)):
             return True
-    return closed and code[at] in (0x3068, 0x304C, 0x306F, 0x306B, 0x3082, 0x3067, 0x3084, 0x3078, 0x305F)  # と が は に も で や へ た
+    return closed and code[at] in (
+        0x3068,
+        0x304C,
+        0x306F,
+        0x306B,
+        0x3082,
+        0x3067,
+        0x3084,
+        0x3078,
+        0x305F,
+    )  # と が は に も で や へ た
 
 
 @jit
@@ -486,10 +556,13 @@ def split(texts: pa.StringArray, langs: pa.StringArray) -> tuple[pa.StringArray,
     _, keys, kinds = _words()
     cuts = np.zeros(len(column.code) + column.n + 1, np.int64)
     counts = np.zeros(column.n, np.int64)
-    total = _cut(column.code, column.start, lang, does, _flags(), _lower(), keys, kinds, cuts, counts)
+    total = _cut(column.code, column.start, lang, does, _look(), _flags(), _lower(), keys, kinds, cuts, counts)
     data, _ = arrow.bytes_and_offsets(texts)
     offsets = np.zeros(total + 1, np.int64)
-    _bytes(column.code, cuts[:total], offsets)
+    if len(data) == len(column.code):
+        offsets[1:] = cuts[:total]  # ASCII
+    else:
+        _bytes(column.code, cuts[:total], offsets)
     return arrow.from_bytes(data.tobytes(), offsets), counts
 
 

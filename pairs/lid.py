@@ -222,6 +222,7 @@ def _predict(
 ) -> None:  # fmt: skip
     dim = vectors.shape[1]
     buckets = np.uint32(len(gram_row))
+    usual = buckets == np.uint32(2000000)
     n_labels = len(left) + 1
     score = np.zeros(2 * n_labels - 1, np.float32)
     hidden = np.zeros(dim, np.float32)
@@ -273,7 +274,8 @@ def _predict(
                         if place >= size or word[place] & 0xC0 != 0x80:
                             break
                     if n >= minn and not (n == 1 and (begin == 0 or place == size)):
-                        bucket = np.int64(h % buckets)
+                        # A divisor that the compiler knows is several times as fast.
+                        bucket = np.int64(h % np.uint32(2000000)) if usual else np.int64(h % buckets)
                         if kept[bucket >> 3] >> (bucket & 7) & 1:
                             gram = gram_row[bucket]
                             for d in range(dim):
