@@ -14,11 +14,12 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
+from pipelines.sources import documents
 from pipelines.sources.image_parquet import UNREADABLE
 from pipelines.sources.image_text import file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
-from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.spec import DocumentsSource, ImageTextSource
 from pipelines.sources.tarstream import Member, read_tar
 from pipelines.stage import Stage
 
@@ -58,7 +59,11 @@ def rows_in(inputs: Inputs) -> tuple[int, bool]:
     """Records of a source, and whether that is a count (parquet footers) or an estimate from each file's beginning."""
     total, exact = 0, True
     for _, url in inputs.files[:1] if inputs.source.type == "bitext" else inputs.files:
-        kind = file_format(inputs.source, url) if isinstance(inputs.source, ImageTextSource) else "lines"
+        kind = "lines"
+        if isinstance(inputs.source, ImageTextSource):
+            kind = file_format(inputs.source, url)
+        elif isinstance(inputs.source, DocumentsSource):
+            kind = documents.file_format(inputs.source, url)
         if kind == "parquet":
             try:
                 with storage.open_read(url) as file:

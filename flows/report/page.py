@@ -50,9 +50,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
-    environment.filters.update(
-        shown=text.shown, n=text.number, size=text.size, seconds=text.seconds, share=text.share
-    )
+    environment.filters.update(shown=text.shown, n=text.number, size=text.size, seconds=text.seconds, share=text.share)
     source = resources.files("flows.report").joinpath("template.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
 

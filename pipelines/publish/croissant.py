@@ -52,7 +52,10 @@ _MEMBERS = (
     ("left", "left pixels: the photograph's own bytes, or the left text drawn"),
     ("right", "the right text as pixels"),
     ("text", "the right text"),
-    ("rest", "a JSON object: key, kind, source, origin, url, left_text, left_lang, right_lang, scores, left_cut, right_cut"),
+    (
+        "rest",
+        "a JSON object: key, kind, source, origin, url, left_text, left_lang, right_lang, scores, left_cut, right_cut",
+    ),
 )
 
 

@@ -188,7 +188,9 @@ def _pen(width: int, lines: int, paper: int) -> Renderer:
 def one_line(text: object, limit: int) -> str:
     """A text for a label: control characters and runs of white space become one space, the end is cut."""
     head = str(text)[: 4 * limit + 64]
-    shown = "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI else char for char in head)
+    shown = "".join(
+        " " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI else char for char in head
+    )
     shown = " ".join(shown.split())
     return shown if len(shown) <= limit and len(str(text)) == len(head) else shown[: max(0, limit - 1)].rstrip() + "…"
 

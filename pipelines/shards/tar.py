@@ -155,7 +155,9 @@ def _check(names: _Column, keys: pa.Array | pa.ChunkedArray, columns: list[tuple
         for row, key in enumerate(keys.to_pylist()):  # slow, and only to name the culprit
             text = key if isinstance(key, bytes) else key.encode()
             if not text or text.startswith(b"/") or not _KEY_BYTES[list(text)].all():
-                raise ValueError(f"keys[{row}] is {key!r}: a key is one or more of [0-9A-Za-z_/-] and does not begin with '/'")
+                raise ValueError(
+                    f"keys[{row}] is {key!r}: a key is one or more of [0-9A-Za-z_/-] and does not begin with '/'"
+                )
     if pc.count_distinct(keys).as_py() < rows:
         counts = pc.value_counts(keys)
         twice = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py()

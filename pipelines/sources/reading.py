@@ -122,7 +122,12 @@ class BrokenStreamError(Exception):
         self.reason = reason
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """A file's bytes piece by piece.
+
+    Raises:
+        BrokenStreamError: It is damaged; what came before was good.
+    """
     # read1, not read: a buffered read that meets the damage would throw away what it had gathered before.
     read = getattr(file, "read1", file.read)
     while True:
@@ -149,7 +154,7 @@ def bounded_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
     """
     rest = bytearray()
     skipping = False
-    for piece in _pieces(file):
+    for piece in pieces(file):
         start = 0
         while (end := piece.find(b"\n", start)) >= 0:
             if skipping or len(rest) + end - start > limit:

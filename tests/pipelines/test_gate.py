@@ -52,7 +52,9 @@ def test_a_sound_build_passes_with_what_it_measured() -> None:
     assert checks["languages"] == 2, "what is undetermined is no language"
     assert checks["sentences: right texts cut, share"] == pytest.approx(40 / 97)
     assert failed({"max_error_rate": 0.5}) == []
-    assert failed({"max_error_rate": 0.5, "min_samples": {"translations": 0}}) == [], "a kind may be allowed to be empty"
+    assert failed({"max_error_rate": 0.5, "min_samples": {"translations": 0}}) == [], (
+        "a kind may be allowed to be empty"
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ def reference(samples: list[dict[str, bytes | str]]) -> bytes:
     return stream.getvalue()
 
 
-def columns(samples: list[dict[str, bytes | str]], extensions: list[str]) -> tuple[pa.Array, list[tuple[str, pa.Array]]]:
+def columns(
+    samples: list[dict[str, bytes | str]], extensions: list[str]
+) -> tuple[pa.Array, list[tuple[str, pa.Array]]]:
     keys = pa.array([sample["__key__"] for sample in samples], pa.string())
     return keys, [(e, pa.array([sample.get(e) for sample in samples], pa.large_binary())) for e in sorted(extensions)]
 
