@@ -132,7 +132,7 @@ class Build:
         kind = self.recipe.sources[name].type
         if kind == "documents":
             assert self.recipe.pairs.sentences is not None
-            return self.recipe.pairs.sentences.model_dump(mode="json")
+            return self.recipe.pairs.sentences.model_dump(mode="json", exclude={"max_pairs_per_host"})
         if kind == "bitext":
             assert self.recipe.pairs.translations is not None
             return self.recipe.pairs.translations.model_dump(mode="json")

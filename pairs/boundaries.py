@@ -243,7 +243,8 @@ def _stop(
         if alone and dots == 0 and value <= (99 if does & 1 else 12):  # 3. Oktober, 2. Next item
             return not numeral and _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
         return True
-    kind = _kind(lang, code, first, at, lower, keys, kinds)
+    initial = letters == 1 and upper == 1 and digits == 0 and marks == 0
+    kind = _kind(lang, code, first, at, lower[:0] if initial else lower, keys, kinds)
     counted = (
         first - 2 >= begin
         and flags[min(code[first - 1], 0x20000)] & 0x40

@@ -60,6 +60,12 @@ class SentenceOptions(BaseModel):
         le=10_000,
         description="most pairs of one document, drawn by hash, no sentence in two of them; null: all neighbours",
     )
+    max_pairs_per_host: int | None = Field(
+        None,
+        ge=1,
+        description="max_pairs_per_host: most pairs of all documents of one host (without www.), those of least hash; null: any "
+        "number. Documents without an address are not bounded",
+    )
     min_chars: int | None = Field(
         20,
         ge=1,

@@ -20,6 +20,7 @@ from pipelines.beam_jobs.counting import split
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.ledger import Step
 
+_STEPS = {"duplicate_text": "unique texts", "duplicate_image": "unique pictures"}
 _PIECE = tuple[int, bytes, bytes, bytes]
 
 
@@ -73,8 +74,8 @@ class Beaten(beam.DoFn):
 class Drop(beam.DoFn):
     """Takes the beaten pairs out of their bucket."""
 
-    def __init__(self, rule: str, order: int) -> None:
-        self.rule, self.order = rule, order
+    def __init__(self, rule: str, order: int, name: str) -> None:
+        self.rule, self.order, self.name = rule, order, name
 
     def process(self, element: tuple[int, dict[str, list[bytes]]]) -> Iterator[Any]:
         """Gives (bucket, IPC bytes) of the survivors, and by tag the record."""
@@ -84,8 +85,7 @@ class Drop(beam.DoFn):
         for piece in both["beaten"]:
             keep[np.frombuffer(piece, np.int64)] = False
         survivors = rows.filter(pa.array(keep))
-        name = {"duplicate_text": "unique texts", "duplicate_image": "unique pictures"}[self.rule]
-        steps = steps_of(name, self.rule, rows, survivors)
+        steps = steps_of(self.name, self.rule, rows, survivors)
         record = {"order": self.order, "steps": steps}
         yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
         yield bucket, to_ipc(survivors)
@@ -108,7 +108,7 @@ def drop(
     out = (
         {"rows": rows, "beaten": beaten}
         | f"join {rule}" >> beam.CoGroupByKey()
-        | f"drop {rule}" >> beam.ParDo(Drop(rule, order)).with_outputs("records", main="rows")
+        | f"drop {rule}" >> beam.ParDo(Drop(rule, order, _STEPS[rule])).with_outputs("records", main="rows")
     )
     return out.rows, out.records
 

@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
-from pipelines.beam_jobs import counting, duplicates, examples
+from pipelines.beam_jobs import counting, duplicates, examples, host_cap
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
 from pipelines.tables import TableWriter, read_batches
 
-ORDER = {"choose": -4, "unique": -3, "duplicate_text": -2, "duplicate_image": -1}
+ORDER = {"choose": -4, "unique": -3, "duplicate_text": -2, "duplicate_image": -1, host_cap.RULE: -1}
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
@@ -202,6 +202,9 @@ def run(spec: dict[str, Any]) -> None:
         rows, records = unique.rows, [chosen.records, unique.records, examples.least(chosen.examples)]
         for rule in options.duplicates.rounds() if options else ():
             rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
+            records.append(dropped)
+        if spec["kind"] == "sentences" and (bound := spec["options"]["max_pairs_per_host"]) is not None:
+            rows, dropped = host_cap.drop(rows, bound, spec, ORDER[host_cap.RULE])
             records.append(dropped)
         records.append(rows | "write" >> beam.ParDo(WriteBucket(spec)))
         gather(records | beam.Flatten(), storage.join(spec["folder"], "records.json"))

@@ -112,7 +112,12 @@ def test_code_points_are_counted_as_decoded() -> None:
 TEXTS = [f"Sample number {i}" for i in range(60)]
 KEYS = [f"{i * 7919:08x}" for i in range(60)]
 ALL = Variation(
-    seed=3, font_sizes=(12, 16, 20), spacings=(1, 2), monospace=0.3, brightness=((127, 0), (255, 0), (0, 255)), offset=(8, 4)
+    seed=3,
+    font_sizes=(12, 16, 20),
+    spacings=(1, 2),
+    monospace=0.3,
+    brightness=((127, 0), (255, 0), (0, 255)),
+    offset=(8, 4),
 )
 
 
@@ -195,7 +200,9 @@ def test_preview_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--layout", "question", "--image", "/no/such.png"], "No such file"),
     ],
 )
-def test_preview_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+def test_preview_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
     assert preview.main(["MMM", "-o", str(tmp_path / "x.png"), *arguments]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "x.png").exists()

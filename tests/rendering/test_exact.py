@@ -93,7 +93,9 @@ def bundled_glyphs() -> dict[int, list[int]]:
 GLYPHS = bundled_glyphs()
 
 
-def expected(text: str | bytes, arguments: dict[str, Any], glyphs: dict[int, list[int]]) -> tuple[np.ndarray, int] | None:
+def expected(
+    text: str | bytes, arguments: dict[str, Any], glyphs: dict[int, list[int]]
+) -> tuple[np.ndarray, int] | None:
     arguments = dict(arguments)
     if "text" in arguments:
         arguments["text_level"] = arguments.pop("text")
@@ -202,4 +204,6 @@ def test_what_was_cut_is_counted() -> None:
     # An x is 8 wide with its pad: 27 of them stay below the 216 columns that a line has.
     assert 20 <= renderer.fitted(texts)[1] < 40
     assert Renderer(RenderSpec(max_chars=3)).fitted(["short"]).tolist() == [3]
-    assert Renderer(RenderSpec(height=15)).fitted(["short"]).tolist() == [0], "a cropped line does not show its text whole"
+    assert Renderer(RenderSpec(height=15)).fitted(["short"]).tolist() == [0], (
+        "a cropped line does not show its text whole"
+    )

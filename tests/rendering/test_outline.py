@@ -79,7 +79,10 @@ def fribidi() -> ctypes.CDLL:
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(st.sampled_from("abz אבת جدي 12۳٤ ,.:;+-/%$€#\"!&?\u0300\u0651\t"), max_size=24), base=st.sampled_from([0, 1]))
+@given(
+    text=st.text(st.sampled_from('abz אבת جدي 12۳٤ ,.:;+-/%$€#"!&?\u0300\u0651\t'), max_size=24),
+    base=st.sampled_from([0, 1]),
+)
 def test_levels_are_those_of_fribidi(fribidi: ctypes.CDLL, text: str, base: int) -> None:
     """An independent implementation, as the judge of W1 to W7, N1, N2 and the levels; trailing spaces are L1's."""
     points = (ctypes.c_uint32 * max(len(text), 1))(*map(ord, text))
@@ -247,7 +250,9 @@ def test_high_and_low_marks_stay_in_the_strip(stack: FontStack) -> None:
 @needs_fonts
 def test_digest_names_fonts_and_layout(stack: FontStack) -> None:
     other = FontStack(FONTS[::-1])
-    digests = {digest(spec, fonts) for spec in (SquareSpec(), SquareSpec(margin=3), StripSpec()) for fonts in (stack, other)}
+    digests = {
+        digest(spec, fonts) for spec in (SquareSpec(), SquareSpec(margin=3), StripSpec()) for fonts in (stack, other)
+    }
     assert len(digests) == 6
 
 

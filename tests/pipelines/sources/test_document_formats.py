@@ -145,7 +145,10 @@ def test_damaged_archives(read: Read) -> None:
     took = read(plain[: len(plain) // 2 + 100], "a.warc.wet")
     assert [reason for _, reason in took.faults()] == ["truncated"]
     start = plain.index(b"WARC/1.0", len(plain) // 2)
-    took = read(plain[:start] + b"junk\njunk\n" + plain[start:].replace(b"Content-Length: ", b"Content-Length: x", 1), "a.warc.wet")
+    took = read(
+        plain[:start] + b"junk\njunk\n" + plain[start:].replace(b"Content-Length: ", b"Content-Length: x", 1),
+        "a.warc.wet",
+    )
     assert len(took.rows) == 49
     assert [reason for _, reason in took.faults()] == ["malformed_warc"] * 3
     assert len(read(plain.replace(b"\r\n", b"\n"), "a.warc.wet").rows) == 50
