@@ -87,7 +87,9 @@ def seconds(work: Callable[[], object]) -> float:
 class Contest:
     """Ours and theirs, by turns, each with its own number of texts; times are per text."""
 
-    def __init__(self, name: str, goal: float, ours: Callable[[], object], n: int, theirs: Callable[[], object], m: int) -> None:
+    def __init__(
+        self, name: str, goal: float, ours: Callable[[], object], n: int, theirs: Callable[[], object], m: int
+    ) -> None:
         self.name, self.goal = name, goal
         self._ours, self._n, self._theirs, self._m = ours, n, theirs, m
         self.times: list[tuple[float, float]] = []
@@ -134,7 +136,9 @@ def contests(kind: str, texts: list[str], folder: Path) -> list[Contest]:
         with tarfile.open(folder / "theirs.tar", "w") as archive:
             for row, text in enumerate(some):
                 image = Image.new("L", (224, 224), 127)
-                ImageDraw.Draw(image).multiline_text((0, 0), "\n".join(textwrap.wrap(text, 28)), fill=0, font=otf, spacing=0)
+                ImageDraw.Draw(image).multiline_text(
+                    (0, 0), "\n".join(textwrap.wrap(text, 28)), fill=0, font=otf, spacing=0
+                )
                 png = io.BytesIO()
                 image.save(png, "PNG")
                 members = (("json", rest[row].as_py().encode()), ("png", png.getvalue()), ("txt", text.encode()))
@@ -165,7 +169,8 @@ def png_bytes(texts: Iterable[str]) -> tuple[float, float, float]:
     renderer = Renderer()
     ours = sum(map(len, renderer.render_png(texts)))
     frame = len(SIGNATURE) + sum(
-        len(chunk(kind, bytes(size))) for kind, size in ((b"IHDR", struct.calcsize(">IIBBBBB")), (b"PLTE", 6), (b"IEND", 0))
+        len(chunk(kind, bytes(size)))
+        for kind, size in ((b"IHDR", struct.calcsize(">IIBBBBB")), (b"PLTE", 6), (b"IEND", 0))
     )
     zlibs = 0
     for _, images in renderer.batches(texts):

@@ -42,7 +42,7 @@ def cut(lang: str | None, text: str) -> list[str]:
         ("de", "„Komm!“, rief er.| „Ich komme.“| Dann schwieg er."),
         # Emoji, marks in names, marks without a space.
         ("en", "Thanks! 😀| See you.| Yahoo! News is here."),
-        ("en", "Wow!|That was it.| Really?| 👉 Look here."),
+        ("en", "Wow!|That was it.| Really?| 👉Look here."),
         # Scripts.
         ("zh", "他说：“你好。”|然后走了。|真的吗？|是的！|价格是3.5元。|“走吧。”|他笑了。"),
         ("ja", "昨日は雨でした。|「行こう。」と彼は言った。|本当ですか？|はい！|Yahoo!ニュースです。"),
