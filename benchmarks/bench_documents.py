@@ -49,7 +49,8 @@ def write(shared: Path, megabytes: float, path: Path) -> tuple[int, float]:
     rows = []
     for name in NAMES:
         place = shared / "data/c4" / name
-        lines = (gzip.open(place) if name.endswith(".gz") else place.open("rb")).read().splitlines()
+        data = place.read_bytes()
+        lines = (gzip.decompress(data) if name.endswith(".gz") else data).splitlines()
         rows += [orjson.loads(line) for line in lines if line.strip()]
     once = sum(len(row["text"].encode()) for row in rows) / 1e6
     times = max(1, round(megabytes / once))

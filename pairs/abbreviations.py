@@ -33,21 +33,107 @@ _KINDS: Final = {
 }
 
 _KIN: Final = {
-    "no": "nb", "nn": "nb", "bs": "hr", "sh": "hr", "be": "ru", "mk": "bg", "lb": "de", "nds": "de", "als": "de", "bar": "de", "gsw": "de",
-    "fy": "nl", "ast": "es", "an": "es", "oc": "ca", "mo": "ro", "az": "tr", "ky": "kk", "tt": "kk", "ne": "hi", "fo": "is",
-    "hyw": "hy", "fil": "tl", "ceb": "tl", "rue": "uk", "sco": "en", "scn": "it", "lmo": "it", "pms": "it", "vec": "it", "br": "fr", "wa": "fr", "as": "bn",
-}  # fmt: skip
+    "no": "nb",
+    "nn": "nb",
+    "bs": "hr",
+    "sh": "hr",
+    "be": "ru",
+    "mk": "bg",
+    "lb": "de",
+    "nds": "de",
+    "als": "de",
+    "bar": "de",
+    "gsw": "de",
+    "fy": "nl",
+    "ast": "es",
+    "an": "es",
+    "oc": "ca",
+    "mo": "ro",
+    "az": "tr",
+    "ky": "kk",
+    "tt": "kk",
+    "ne": "hi",
+    "fo": "is",
+    "hyw": "hy",
+    "fil": "tl",
+    "ceb": "tl",
+    "rue": "uk",
+    "sco": "en",
+    "scn": "it",
+    "lmo": "it",
+    "pms": "it",
+    "vec": "it",
+    "br": "fr",
+    "wa": "fr",
+    "as": "bn",
+}
 """Languages that take the lists of a near relative."""
 
 ORDINAL: Final[frozenset[str]] = frozenset(
-    "de lb nds als bar gsw da nb nn no is fo fi et lv cs sk sl hr bs sh sr pl hu tr az eu hsb dsb se".split()
+    (
+        "de",
+        "lb",
+        "nds",
+        "als",
+        "bar",
+        "gsw",
+        "da",
+        "nb",
+        "nn",
+        "no",
+        "is",
+        "fo",
+        "fi",
+        "et",
+        "lv",
+        "cs",
+        "sk",
+        "sl",
+        "hr",
+        "bs",
+        "sh",
+        "sr",
+        "pl",
+        "hu",
+        "tr",
+        "az",
+        "eu",
+        "hsb",
+        "dsb",
+        "se",
+    )
 )
 """Languages that write ordinal numbers, and so dates, with a stop: 3. Oktober, 19. Jahrhundert."""
 
-SYLLABIC: Final[frozenset[str]] = frozenset("cs sk sl hr bs sh sr mk bg".split())
+SYLLABIC: Final[frozenset[str]] = frozenset(("cs", "sk", "sl", "hr", "bs", "sh", "sr", "mk", "bg"))
 """Languages in which r and l are vowels too: krk, vlk."""
 
-UNITS: Final = "km cm mm kg mg ml kw kwh gb mb tb hz mhz ghz ft lb px pt nm кг км см мм мл".split()
+UNITS: Final = (
+    "km",
+    "cm",
+    "mm",
+    "kg",
+    "mg",
+    "ml",
+    "kw",
+    "kwh",
+    "gb",
+    "mb",
+    "tb",
+    "hz",
+    "mhz",
+    "ghz",
+    "ft",
+    "lb",
+    "px",
+    "pt",
+    "nm",
+    "кг",
+    "км",
+    "см",
+    "мм",
+    "мл",
+)
 """Words that end sentences as others do: without a vowel, and after a number never short for something else."""
 
 

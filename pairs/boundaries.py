@@ -87,7 +87,7 @@ def _flags() -> npt.NDArray[np.uint16]:
 @functools.cache
 def _look() -> npt.NDArray[np.uint8]:
     """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao."""
-    look = ((_flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
+    look: npt.NDArray[np.uint8] = ((_flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
     look[[ord(character) for character in ";:|"]] = 1
     return look
 
@@ -330,11 +330,11 @@ def _cut(
             bar = c == 124 and at > begin and _indic(code, begin, at, flags)
             if not (f & 0x0F) and not greek and not bar:
                 # Thai and Lao set a space between clauses and sentences, not between words.
-                if f & 0x8000 and at + 2 < end and flags[min(code[at + 1], 0x20000)] & 0x40 and at - piece >= 40:
-                    if _run(code, at + 2, end, flags) >= 12:
-                        cuts[total] = at + 2
-                        total += 1
-                        piece = at + 2
+                spaced = f & 0x8000 and at + 2 < end and flags[min(code[at + 1], 0x20000)] & 0x40
+                if spaced and at - piece >= 40 and _run(code, at + 2, end, flags) >= 12:
+                    cuts[total] = at + 2
+                    total += 1
+                    piece = at + 2
                 at += 1
                 continue
             # A run of marks.
@@ -466,14 +466,14 @@ def _indic(code: Any, begin: int, at: int, flags: Any) -> bool:
     at -= 1
     while at > begin and flags[min(code[at], 0x20000)] & 0x40:
         at -= 1
-    return 0x900 <= code[at] < 0xE00
+    return bool(0x900 <= code[at] < 0xE00)
 
 
 @jit
 def _capital_inside(code: Any, at: int, end: int, flags: Any) -> bool:
     """Whether a word's capital stands behind a prefix: uTom, nGaeilge, eBay; or behind the article 'n of Afrikaans."""
     if code[at] == 110 and code[at - 1] in (39, 0x2019) and at + 2 < end and code[at + 1] == 32:
-        return (flags[min(code[at + 2], 0x20000)] & 0x100) != 0
+        return bool(flags[min(code[at + 2], 0x20000)] & 0x100)
     for place in range(at + 1, min(at + 4, end)):
         f = flags[min(code[place], 0x20000)]
         if f & 0x100:
@@ -520,7 +520,7 @@ def _closes(code: Any, piece: int, at: int, end: int, flags: Any, quotes: int) -
     if c in (42, 95):  # * and _ close what they have opened, and are bullets else
         if at + 1 < end and code[at + 1] == c:
             return True
-        for place in range(piece, at):
+        for place in range(piece, at):  # noqa: SIM110 - numba
             if code[place] == c:
                 return True
         return False

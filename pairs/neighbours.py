@@ -24,7 +24,8 @@ Ints = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
 Facts = dict[str, npt.NDArray[Any]]
 
-_END: Final = r"[.!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴]['\"”’»›“‘«*_)」』】〉》）］〕\]]*(?:[ \x{FE0F}\x{200D}]*[\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}])*$|།$"
+_END: Final = r"[.!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴]['\"”’»›“‘«*_)」』】〉》）］〕\]]*"
+    r"(?:[ \x{FE0F}\x{200D}]*[\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}])*$|།$"
 _NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
 BOILERPLATE: Final = (
     r"(?i)all rights reserved|\bcookies?\b|privacy policy|terms (?:of|and) (?:use|service|conditions)|"
@@ -71,7 +72,7 @@ class Drawn:
     Attributes:
         chosen: int64 (k,), rising: numbers of the neighbours drawn; of a document in which none passes, the one of least hash.
         facts: Of every sentence, as `measure` gives them; only those of sentences that were examined are filled.
-        reason: int64 (m,): the rule that each examined neighbour failed (its number in the order of `check`), -1 where it passes, -2
+        reason: int64 (m,): the rule that each examined neighbour failed (its number as `check` gives it), -1 where it passes, -2
             where it was not examined.
     """
 

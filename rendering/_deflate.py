@@ -15,7 +15,37 @@ import numpy.typing as npt
 
 END = 256
 # RFC 1951, 3.2.5: base and extra bits of the length codes 257..285 and of the distance codes 0..29.
-LENGTH_BASE = (3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258)
+LENGTH_BASE = (
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    13,
+    15,
+    17,
+    19,
+    23,
+    27,
+    31,
+    35,
+    43,
+    51,
+    59,
+    67,
+    83,
+    99,
+    115,
+    131,
+    163,
+    195,
+    227,
+    258,
+)
 LENGTH_EXTRA = (0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0)
 DISTANCE_BASE = (
     1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193,
@@ -112,7 +142,9 @@ def header(literal_lengths: Sequence[int], distance_lengths: Sequence[int]) -> B
     items = _run_lengths([*literal_lengths[:literals], *distance_lengths[:distances]])
     counts = np.bincount([symbol for symbol, _, _ in items], minlength=19)
     lengths = huffman_lengths(counts.tolist(), 7)
-    if sum(n > 0 for n in lengths) == 1:  # a code of one symbol alone: give it a partner, some decoders want a full code
+    if (
+        sum(n > 0 for n in lengths) == 1
+    ):  # a code of one symbol alone: give it a partner, some decoders want a full code
         lengths[lengths.index(0)] = 1
     table = codes(lengths)
     used = max(i for i, symbol in enumerate(_ORDER) if lengths[symbol]) + 1
@@ -146,7 +178,9 @@ class Table:
         start = header(lengths, distance_lengths)
         whole = start.count // 8
         # RFC 1950: deflate with a 32 KiB window, best compression, no dictionary.
-        self.head = np.frombuffer(b"\x78\xda" + (start.value & (1 << 8 * whole) - 1).to_bytes(whole, "little"), np.uint8)
+        self.head = np.frombuffer(
+            b"\x78\xda" + (start.value & (1 << 8 * whole) - 1).to_bytes(whole, "little"), np.uint8
+        )
         self.head_value = np.uint64(start.value >> 8 * whole)
         self.head_bits = np.uint64(start.count % 8)
         table = codes(lengths)

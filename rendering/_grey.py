@@ -99,7 +99,14 @@ def render_grey(
         target = out[row]
         target[:] = background
         count = find_glyphs(
-            data, offsets[row], offsets[row + 1], surrogates[row], min(max_chars, len(glyphs)), index, ascii_index, glyphs
+            data,
+            offsets[row],
+            offsets[row + 1],
+            surrogates[row],
+            min(max_chars, len(glyphs)),
+            index,
+            ascii_index,
+            glyphs,
         )
         if count == 0:
             continue

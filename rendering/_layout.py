@@ -141,7 +141,14 @@ def count_fitting(
     """
     for row in range(len(offsets) - 1):
         count = find_glyphs(
-            data, offsets[row], offsets[row + 1], surrogates[row], min(max_chars, len(glyphs)), index, ascii_index, glyphs
+            data,
+            offsets[row],
+            offsets[row + 1],
+            surrogates[row],
+            min(max_chars, len(glyphs)),
+            index,
+            ascii_index,
+            glyphs,
         )
         most = widest(glyphs, count, widths)
         if count and most >= width:
@@ -168,7 +175,14 @@ def count_lines(
     """For each text the lines that it takes on a canvas without an end (int32 `out`). Returns as count_fitting."""
     for row in range(len(offsets) - 1):
         count = find_glyphs(
-            data, offsets[row], offsets[row + 1], surrogates[row], min(max_chars, len(glyphs)), index, ascii_index, glyphs
+            data,
+            offsets[row],
+            offsets[row + 1],
+            surrogates[row],
+            min(max_chars, len(glyphs)),
+            index,
+            ascii_index,
+            glyphs,
         )
         most = widest(glyphs, count, widths)
         if count and most >= width:

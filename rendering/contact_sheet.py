@@ -79,7 +79,10 @@ def main() -> int:
     args = parser.parse_args()
     paths = args.fonts or noto_fonts()
     if not paths:
-        print("no fonts: give --fonts, or install fonts-noto-core, fonts-noto-cjk and fonts-noto-color-emoji", file=sys.stderr)
+        print(
+            "no fonts: give --fonts, or install fonts-noto-core, fonts-noto-cjk and fonts-noto-color-emoji",
+            file=sys.stderr,
+        )
         return 2
     sheet(FontStack(paths), scale=args.scale).save(args.output, optimize=True)
     print(f"{args.output}: {len(SAMPLES)} samples with {', '.join(path.name for path in paths)}")

@@ -80,7 +80,9 @@ class StripSpec:
     offset: int = 2
 
     def __post_init__(self) -> None:
-        _bounded(self, patch=(8, 64), patches=(4, 1024), font_size=(6, 64), background=(0, 255), text=(0, 255), offset=(0, 8))
+        _bounded(
+            self, patch=(8, 64), patches=(4, 1024), font_size=(6, 64), background=(0, 255), text=(0, 255), offset=(0, 8)
+        )
 
 
 def _bounded(spec: object, **bounds: tuple[int, int]) -> None:
@@ -183,7 +185,9 @@ class SquareRenderer:
                 if line and self._width(line + piece, level) > room:
                     found.append((line, level))
                     line = ""
-                if not line and self._width(piece, level) > room:  # a word wider than the canvas: break it between clusters
+                if (
+                    not line and self._width(piece, level) > room
+                ):  # a word wider than the canvas: break it between clusters
                     *whole, piece = self._split(piece, level, room)
                     found += [(part, level) for part in whole]
                 line += piece

@@ -69,7 +69,9 @@ class FontStack:
     def __init__(self, paths: Sequence[PathLike]) -> None:
         """Args: paths: .ttf, .otf or .ttc files (the first face). FontError: one is missing, truncated or no font."""
         if not features.check("raqm"):
-            raise RuntimeError("Pillow has no raqm: outline fonts need it, and the FriBiDi library (Debian: libfribidi0)")
+            raise RuntimeError(
+                "Pillow has no raqm: outline fonts need it, and the FriBiDi library (Debian: libfribidi0)"
+            )
         if not paths:
             raise FontError("a stack of outline fonts needs at least one file")
         self.faces = [_load(Path(path)) for path in paths]

@@ -53,7 +53,9 @@ class PaletteEncoder:
         table = Table(LENGTHS, stride)
         head = struct.pack(">IIBBBBB", spec.width, spec.height, 1, 3, 0, 0, 0)
         palette = bytes([spec.background] * 3 + [spec.text] * 3)
-        self.prefix = np.frombuffer(SIGNATURE + chunk(b"IHDR", head) + chunk(b"PLTE", palette) + bytes(4), np.uint8)[:-4]
+        self.prefix = np.frombuffer(SIGNATURE + chunk(b"IHDR", head) + chunk(b"PLTE", palette) + bytes(4), np.uint8)[
+            :-4
+        ]
         self.suffix = np.frombuffer(chunk(b"IEND", b""), np.uint8)
         self.raw_bytes = spec.height * stride
         self._table = table

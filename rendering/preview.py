@@ -1,7 +1,7 @@
 """Texts as a picture file: what `pixelpairs preview` shows.
 
-    python -m rendering.preview "a text" "another" -o preview.png
-    python -m rendering.preview --layout strip --fonts NotoSans-Regular.ttf "one text" -o strip.png
+python -m rendering.preview "a text" "another" -o preview.png
+python -m rendering.preview --layout strip --fonts NotoSans-Regular.ttf "one text" -o strip.png
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def _note(fitted: int, total: int, cut: bool) -> str:
 
 def stack_images(images: Sequence[npt.NDArray[np.uint8]], gap: int = 8) -> Image.Image:
     """One page with the images below each other, on white."""
-    page = Image.new("RGB", (max(i.shape[1] for i in images), sum(i.shape[0] + gap for i in images) - gap), (255, 255, 255))
+    page = Image.new(
+        "RGB", (max(i.shape[1] for i in images), sum(i.shape[0] + gap for i in images) - gap), (255, 255, 255)
+    )
     y = 0
     for image in images:
         page.paste(Image.fromarray(image).convert("RGB"), (0, y))
@@ -110,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--text", type=int, default=0)
     parser.add_argument("--monospace", action="store_true")
     parser.add_argument("--no-lower", action="store_true")
-    parser.add_argument("--hex", type=Path, nargs="+", default=[], help="Unifont .hex files in place of the bundled font")
+    parser.add_argument(
+        "--hex", type=Path, nargs="+", default=[], help="Unifont .hex files in place of the bundled font"
+    )
     parser.add_argument("--fonts", type=Path, nargs="+", default=[], help="outline fonts in order of preference")
     parser.add_argument("--image", type=Path, help="the picture below the question")
     parser.add_argument("--share", type=float, default=0.25)

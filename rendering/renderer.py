@@ -139,7 +139,9 @@ class Renderer:
             at += len(part)
         offsets = np.cumsum(np.concatenate(lengths))
         data = np.concatenate(files) if files else np.empty(0, np.uint8)
-        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), at, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+        return pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), at, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+        )
 
     def fitted(self, texts: Texts) -> npt.NDArray[np.int32]:
         """How many code points of each text stand on lines that the canvas shows whole: int32 (n,).
@@ -165,7 +167,11 @@ class Renderer:
         at = 0
         for part in parts:
             found = _layout.count_lines(
-                *self._head(part), self._tables.widths, self.spec.width, *self._places(part), counts[at : at + len(part)]
+                *self._head(part),
+                self._tables.widths,
+                self.spec.width,
+                *self._places(part),
+                counts[at : at + len(part)],
             )
             self._check(found, at)
             at += len(part)

@@ -63,7 +63,9 @@ def choose(variation: Variation, spec: RenderSpec, key: str) -> Choice:
 
     def pick(name: str, count: int) -> int:
         # A hash for each name: a longer list of one choice leaves the others as they were.
-        drawn = hashlib.blake2b(f"{variation.seed}\0render\0{name}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8)
+        drawn = hashlib.blake2b(
+            f"{variation.seed}\0render\0{name}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8
+        )
         return int.from_bytes(drawn.digest(), "little") % count
 
     changes: dict[str, Any] = {}

@@ -134,8 +134,10 @@ def main() -> None:
     write(args.output, glyphs)
     upper = sum(point >= 0x10000 for point in glyphs)
     print(f"{hashlib.sha256(args.output.read_bytes()).hexdigest()}  {args.output.name}")
-    print(f"{len(glyphs) - upper} glyphs in the BMP, {upper} above; {args.output.stat().st_size} bytes; "
-          f"Python {sys.version.split()[0]}, NumPy {np.__version__}")
+    print(
+        f"{len(glyphs) - upper} glyphs in the BMP, {upper} above; {args.output.stat().st_size} bytes; "
+        f"Python {sys.version.split()[0]}, NumPy {np.__version__}"
+    )
     if args.check:
         data = args.check.read_bytes()
         other = parse_hex(gzip.decompress(data) if args.check.suffix == ".gz" else data)

@@ -23,7 +23,8 @@ _MAX_DEPTH = 400
 """Elements inside each other; the time that extraction takes grows with the square of it."""
 _TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _UNCOUNTED = frozenset(  # elements without an end, and those whose end may be left out
-    b"area base br col embed hr img input link meta param source track wbr p li td th tr dt dd option optgroup thead tbody tfoot".split()
+    b"area base br col embed hr img input link meta param source track wbr "
+    b"p li td th tr dt dd option optgroup thead tbody tfoot".split()
 )
 
 

@@ -1,6 +1,7 @@
 """Reads WET archives: WARC files whose `conversion` records are the text of web pages.
 
-The framing is read here and not by a library: those pass over what is damaged without a word, and refuse samples whose lines end in LF.
+The framing is read here and not by a library: those pass over what is damaged without a word, and refuse samples whose lines end
+in LF.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def test_every_document_line_and_neighbour_has_its_reason(done: tuple[Build, Sta
 def test_the_bound_keeps_the_least_hashes(
     done: tuple[Build, StageManifest, StageManifest], inputs: Path, tmp_path: Path
 ) -> None:
-    made, annotated, pairs = done
+    made, _, pairs = done
     free = build(inputs, tmp_path, FILES)
     assert free.annotate_stage("crawl").key == made.annotate_stage("crawl").key, "the bound re-runs the selection alone"
     all_pairs = run(free)[1]

@@ -34,7 +34,8 @@ def read(take: Callable[..., Any], tmp_path: Path) -> Read:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("c4-train.00000-of-01024.json.gz", "jsonl"), ("a.jsonl.zst", "jsonl"), ("part.parquet", "parquet"), ("book.txt.gz", "text"),
+        ("c4-train.00000-of-01024.json.gz", "jsonl"), ("a.jsonl.zst", "jsonl"), ("part.parquet", "parquet"),
+        ("book.txt.gz", "text"),
         ("CC-MAIN-1.warc.wet.gz", "wet"), ("sample.wet.txt", "wet"), ("CC-MAIN-1.warc.gz", "warc"), ("data", "jsonl"),
     ],
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_damaged_parquet(read: Read, tmp_path: Path) -> None:
 
 
 def test_plain_text(read: Read) -> None:
-    text = "First line.\n\nSecond paragraph.\r\n\n\n Third \n".encode()
+    text = b"First line.\n\nSecond paragraph.\r\n\n\n Third \n"
     took = read(text, "book.txt")
     assert took.rows == [
         {"origin": "src/book.txt#1", "url": None, "text": "First line.\n\nSecond paragraph.\n\n\n Third "}
@@ -112,7 +113,8 @@ def test_hostile_plain_text(read: Read) -> None:
 
 
 def record(kind: str, body: bytes, address: str = "https://example.org/", more: bytes = b"") -> bytes:
-    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {address}\r\nWARC-Record-ID: <urn:uuid:1>\r\nContent-Length: {len(body)}\r\n"
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {address}\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
+    head += f"Content-Length: {len(body)}\r\n"
     return head.encode() + more + b"\r\n" + body + b"\r\n\r\n"
 
 
@@ -159,7 +161,8 @@ def test_damaged_archives(read: Read) -> None:
 def test_warc(read: Read) -> None:
     pytest.importorskip("resiliparse")
     paragraph = "<p>The old harbour was quiet that morning. Only a few boats had come back before the storm.</p>"
-    html = f"<html><head><title>t</title><script>var x = 1;</script></head><body><nav><a href=/>Home</a></nav><article>{paragraph * 3}</article></body></html>"
+    html = "<html><head><title>t</title><script>var x = 1;</script></head><body><nav><a href=/>Home</a></nav>"
+    html += f"<article>{paragraph * 3}</article></body></html>"
     archive = (
         page(html.encode()) + page(html.encode(), status="404 Not Found") + page(b"\x89PNG", kind="image/png")
         + page(gzip.compress(html.encode()), more="Content-Encoding: gzip\r\n")
