@@ -39,6 +39,7 @@ test: $(VENV)/.dev $(if $(filter command line,$(origin TRAIN)),$(TORCH))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench-render: $(VENV)/.dev

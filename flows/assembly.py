@@ -110,6 +110,8 @@ def assemble(build: Build, made: Made) -> Assembled:
             kind: {side: rendered.facts[f"cut_{side}"] for side in ("left", "right")}
             for kind, rendered in made.render.items()
         },
+        repairs=_counts(made, "repairs"),
+        text_roles=_counts(made, "text_roles"),
         errors=_errors(made),
     )
     problems = sum(len(found) for verified in made.verify.values() for found in verified.facts["problems"].values())
@@ -159,6 +161,15 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
 
 def _joined(manifests: list[StageManifest]) -> list[Any]:
     return list(itertools.chain.from_iterable(manifest.ledger for manifest in manifests))
+
+
+def _counts(made: Made, what: str) -> dict[str, dict[str, int]]:
+    """Source -> what was counted while it was annotated."""
+    return {
+        source: dict(counts)
+        for _, manifest in sorted(made.annotate.items())
+        for source, counts in manifest.facts.get(what, {}).items()
+    }
 
 
 def _errors(made: Made) -> dict[str, int]:

@@ -156,6 +156,8 @@ def funnel(
 
     with _exit_codes():
         for rows in rules.annotated(places, text):
+            changed = ", ".join(f"{what} {count:,}" for what, count in rules.repairs(rows).items()) or "nothing"
+            out.print(f"\n{rows.name}: normalising changed {changed}", highlight=False, markup=False, soft_wrap=True)
             for name in preset or rules.every_preset():
                 found = rules.funnel(rows, rules.options_of(name))
                 out.print(f"\n{rows.name}, {name}: {found['in']:,} rows", highlight=False, markup=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.recipe import RecipeError
-from pairs import alt_text, counting, keys, presets, reasons
+from pairs import alt_text, counting, keys, normalise, presets, reasons
 from pairs.alt_text import AltTextOptions
 from pairs.language import LanguageIdentifier
 from pipelines import manifest as manifests
@@ -140,6 +141,14 @@ def funnel(rows: Rows, options: AltTextOptions) -> dict[str, Any]:
             alone[rule] = alone.get(rule, 0) + count
     ordered = {rule: dropped.get(rule, 0) for rule in options.order if alone.get(rule)}
     return {"in": rows.count, "kept": rows.count - sum(dropped.values()), "dropped": ordered, "alone": alone}
+
+
+def repairs(rows: Rows) -> dict[str, int]:
+    """What normalising changed -> rows, most first."""
+    counts: Counter[str] = Counter()
+    for batch in rows.batches:
+        counts.update(normalise.count_repairs(batch.column("repairs")))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _here(options: AltTextOptions) -> AltTextOptions:

@@ -31,7 +31,7 @@ from rendering import load_font
 
 ANNOTATE_CODE = "3"
 PAIRS_CODE = "3"
-TABLE_CODE = "2"
+TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
 _STEP = {"word_drop": "drop words"}

@@ -63,6 +63,7 @@ SCORES: Final[tuple[tuple[str, pa.DataType], ...]] = (
     ("is_boilerplate", pa.bool_()),
     ("is_mojibake", pa.bool_()),
     ("is_repaired", pa.bool_()),  # normalising changed more than white space at the ends
+    ("repairs", pa.uint8()),  # what it changed: bit i for normalise.REPAIRS[i]
 )
 """The columns that `annotate` adds."""
 
@@ -77,6 +78,12 @@ _IN_SCORES: Final = (
     "punct_share",
     "repetition",
 )
+
+_SAID: Final = ("text_role", "similarity")
+"""Columns that a source may bring, written into the scores too: which column a text is from, a declared similarity."""
+
+_DECLARED: Final = ("declared_width", "declared_height")
+"""The size of a picture that is not there, px."""
 
 Rule = Literal[
     "too_long", "empty", "mojibake", "template", "markup", "url", "email", "file_name", "slug", "boilerplate",
@@ -284,7 +291,8 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
     """Normalises the texts and measures them.
 
     Args:
-        batch: n rows with a string column `text` (null allowed); every other column is passed through.
+        batch: n rows with a string column `text` (null allowed); every other column is passed through, among them what a
+            source declares: text_role, declared_width, declared_height, similarity.
         lid: Identifies the languages.
 
     Returns:
@@ -293,7 +301,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
     given = arrow.strings(batch.column("text")).fill_null("")
     length = pc.utf8_length(given).to_numpy().astype(np.int64)
     raw = normalise.cut(given, MAX_CHARS)
-    text = normalise.clean(raw)
+    text, repairs = normalise.clean_counted(raw)
     measured = characters.measure(text)
     lang, prob = lid.identify(text)
     columns: dict[str, pa.Array] = {
@@ -326,6 +334,7 @@ def annotate(batch: pa.RecordBatch, *, lid: language.LanguageIdentifier) -> pa.R
         "is_boilerplate": boilerplate.boilerplate(text),
         "is_mojibake": flags.mojibake(text),
         "is_repaired": pc.not_equal(pc.utf8_trim_whitespace(raw), text),
+        "repairs": pa.array(repairs),
     }
     kept = {name: text if name == "text" else batch.column(name) for name in batch.schema.names}
     return pa.RecordBatch.from_pydict({**kept, **{name: columns[name].cast(kind) for name, kind in SCORES}})
@@ -351,6 +360,14 @@ def _image(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     return pc.struct_field(batch.column("image"), name)
 
 
+def _side(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    """`width` or `height` of each picture, px; of a picture that is not there the declared one."""
+    measured, declared = _image(batch, name), f"declared_{name}"
+    if declared not in batch.schema.names:
+        return measured
+    return batch.column(declared) if measured is None else pc.coalesce(measured, batch.column(declared))
+
+
 def fails(
     batch: pa.RecordBatch, options: AltTextOptions, references: References | None = None
 ) -> dict[str, pa.BooleanArray]:
@@ -363,7 +380,7 @@ def fails(
 
     Returns:
         Rule name -> n booleans (True: the row fails), in the options' order, rules that are off left out. Image rules
-        pass rows without an image.
+        pass rows without an image; those of its size go by the declared one there.
 
     Raises:
         ValueError: A count or a reference that a rule needs is not there.
@@ -454,23 +471,25 @@ def _text_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.
 
 def _image_fails(batch: pa.RecordBatch, options: AltTextOptions) -> dict[str, pa.BooleanArray]:
     found: dict[str, pa.BooleanArray] = {}
-    formats, width, height = _image(batch, "format"), _image(batch, "width"), _image(batch, "height")
-    if formats is not None and width is not None and height is not None:
+    formats, width, height = _image(batch, "format"), _side(batch, "width"), _side(batch, "height")
+    if formats is not None and options.image_formats is not None:
+        listed = pc.is_in(formats, value_set=pa.array(options.image_formats, pa.string()))
+        found["image_format"] = pc.and_(pc.is_valid(formats), pc.invert(listed))
+    if width is not None and height is not None:
+        # Of one declared side alone: that one.
         sides = pc.min_element_wise(width, height), pc.max_element_wise(width, height)
-        if options.image_formats is not None:
-            listed = pc.is_in(formats, value_set=pa.array(options.image_formats, pa.string()))
-            found["image_format"] = pc.and_(pc.is_valid(formats), pc.invert(listed))
         if options.image_min_side is not None:
             found["image_too_small"] = _below(sides[0], options.image_min_side)
         if options.image_max_aspect is not None:
             ratio = pc.divide(sides[1].cast(pa.float64()), pc.max_element_wise(sides[0], 1).cast(pa.float64()))
             over = pc.greater_equal if options.image_aspect_below else pc.greater
-            found["image_aspect"] = pc.and_(pc.is_valid(width), over(ratio, options.image_max_aspect).fill_null(False))
+            found["image_aspect"] = over(ratio, options.image_max_aspect).fill_null(False)
         if options.image_min_pixels is not None:
             pixels = pc.multiply(width.cast(pa.int64()), height.cast(pa.int64()))
             found["few_pixels"] = _below(pixels, options.image_min_pixels)
-        if options.image_min_bytes is not None:
-            found["few_bytes"] = _below(_image(batch, "length"), options.image_min_bytes)
+    length = _image(batch, "length")
+    if length is not None and options.image_min_bytes is not None:
+        found["few_bytes"] = _below(length, options.image_min_bytes)
     return found
 
 
@@ -520,8 +539,9 @@ def right_lang(batch: pa.RecordBatch) -> pa.StringArray:
 
 
 def scores(batch: pa.RecordBatch, names: tuple[str, ...] = _IN_SCORES) -> pa.StringArray:
-    """The measured columns of each row as one JSON object."""
-    return arrow.json_objects({name: batch.column(name) for name in names})
+    """The measured columns of each row as one JSON object, and what of `_SAID` the source has."""
+    there = [name for name in _SAID if name in batch.schema.names]
+    return arrow.json_objects({name: batch.column(name) for name in (*names, *there)})
 
 
 def to_pairs(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
@@ -581,6 +601,6 @@ def to_table(batch: pa.RecordBatch, *, source: str) -> pa.RecordBatch:
             "url": url,
             "text": text,
             "lang": right_lang(batch),
-            "scores": scores(batch),
+            "scores": scores(batch, (*_IN_SCORES, *(name for name in _DECLARED if name in batch.schema.names))),
         }
     )

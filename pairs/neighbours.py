@@ -24,8 +24,10 @@ Ints = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
 Facts = dict[str, npt.NDArray[Any]]
 
-_END: Final = r"[.!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴]['\"”’»›“‘«*_)」』】〉》）］〕\]]*"
+_END: Final = (
+    r"[.!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴]['\"”’»›“‘«*_)」』】〉》）］〕\]]*"
     r"(?:[ \x{FE0F}\x{200D}]*[\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}])*$|།$"
+)
 _NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
 BOILERPLATE: Final = (
     r"(?i)all rights reserved|\bcookies?\b|privacy policy|terms (?:of|and) (?:use|service|conditions)|"

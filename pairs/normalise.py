@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 import ftfy
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -145,10 +147,13 @@ def repair_mojibake(column: pa.StringArray) -> pa.StringArray:
     return _rows(column, MOJIBAKE_HINT, ftfy.fix_encoding)
 
 
-def tidy(column: pa.StringArray) -> pa.StringArray:
-    """NFC; every run of white space one space; invisible and private characters gone; nothing at the ends."""
-    column = nfc(column)
-    column = arrow.sub(column, _INVISIBLE, "")
+def strip_invisible(column: pa.StringArray) -> pa.StringArray:
+    """Control, invisible and private characters gone."""
+    return arrow.sub(column, _INVISIBLE, "")
+
+
+def single_spaces(column: pa.StringArray) -> pa.StringArray:
+    """Every run of white space one space, nothing at the ends."""
     column = arrow.sub(
         column,
         rf"{_SPACES}+",
@@ -156,6 +161,11 @@ def tidy(column: pa.StringArray) -> pa.StringArray:
         where=r"[\p{Zl}\p{Zp}\t\n\x0b\x0c\r\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  ",
     )
     return pc.utf8_trim(column, " ")
+
+
+def tidy(column: pa.StringArray) -> pa.StringArray:
+    """NFC; every run of white space one space; invisible and private characters gone; nothing at the ends."""
+    return single_spaces(strip_invisible(nfc(column)))
 
 
 def line_ends(column: pa.StringArray) -> pa.StringArray:
@@ -194,8 +204,52 @@ def nfc(column: pa.StringArray) -> pa.StringArray:
     return _rows(column, _not_nfc(), functools.partial(unicodedata.normalize, "NFC"))
 
 
+_STEPS: Final[tuple[tuple[str, tuple[Callable[[pa.StringArray], pa.StringArray], ...]], ...]] = (
+    ("white_space", (pc.utf8_trim_whitespace,)),
+    ("csv_quotes", (undo_csv_quotes,)),
+    ("escapes", (unescape_json, unescape)),
+    ("markup", (strip_markup,)),
+    ("mojibake", (repair_mojibake,)),
+    ("nfc", (nfc,)),
+    ("invisible", (strip_invisible,)),
+    ("white_space", (single_spaces,)),
+    ("extension", (strip_extension,)),
+)
+"""What `clean` does, in the order in which the damage is usually done, last first."""
+
+REPAIRS: Final = tuple(dict.fromkeys(name for name, _ in _STEPS))
+"""Names of the kinds of repairs: bit i of `clean_counted`'s mask is REPAIRS[i]."""
+
+
 def clean(column: pa.StringArray) -> pa.StringArray:
-    """All of the above, in the order in which the damage is usually done, last first."""
-    column = undo_csv_quotes(pc.utf8_trim_whitespace(column))
-    column = strip_markup(unescape(unescape_json(column)))
-    return strip_extension(tidy(repair_mojibake(column)))
+    """All repairs, see `_STEPS`."""
+    for _, functions in _STEPS:
+        for function in functions:
+            column = function(column)
+    return column
+
+
+def clean_counted(column: pa.StringArray) -> tuple[pa.StringArray, npt.NDArray[np.uint8]]:
+    """`clean`, and what it changed of each row.
+
+    Args:
+        column: n texts, none null.
+
+    Returns:
+        The n clean texts, and uint8 (n,): bit i is set where the repair REPAIRS[i] changed the text.
+    """
+    changed = np.zeros(len(column), np.uint8)
+    for name, functions in _STEPS:
+        before = column
+        for function in functions:
+            column = function(column)
+        if column is not before:
+            changed |= arrow.mask(pc.not_equal(before, column)).astype(np.uint8) << np.uint8(REPAIRS.index(name))
+    return column, changed
+
+
+def count_repairs(mask: pa.Array) -> dict[str, int]:
+    """Repair -> rows that it changed, of a column of `clean_counted`'s masks; repairs without any are left out."""
+    bits = mask.to_numpy(zero_copy_only=False)
+    counts = {name: int(np.count_nonzero(bits & np.uint8(1 << at))) for at, name in enumerate(REPAIRS)}
+    return {name: count for name, count in counts.items() if count}

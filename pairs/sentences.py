@@ -143,8 +143,8 @@ def annotate(
     """Candidates: two sentences side by side in one paragraph.
 
     Lists, navigation, code and repeated lines are left out before they are split. Of a document's neighbours that pass all rules
-    but the language's, up to `pairs_per_document` are drawn; of a document that has none, one of the others, so that `select` says what
-    was wrong.
+    but the language's, up to `pairs_per_document` are drawn; of a document that has none, one of the others, so that `select`
+    says what was wrong.
 
     Args:
         batch: n documents with origin, url, text.

@@ -72,6 +72,12 @@ class DatasetManifest(BaseModel):
     cut: dict[str, dict[str, int]] = Field(
         default_factory=dict, description="kind -> side -> texts that did not fit whole"
     )
+    repairs: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="source of alt-texts -> what normalising did -> rows that it changed"
+    )
+    text_roles: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="source of alt-texts -> column -> rows whose text is from it"
+    )
     errors: dict[str, int] = Field(default_factory=dict, description="reason -> records in error")
     gate: dict[str, Any] = Field(default_factory=dict, description="the gate's report")
 

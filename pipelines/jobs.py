@@ -126,20 +126,27 @@ def _failure(errors: Path, code: int, job: str) -> JobError:
 
 
 def outcome_of(records: list[dict[str, Any]]) -> Outcome:
-    """A stage's outcome from its job's records: parts in order, steps summed, languages and examples merged."""
+    """A stage's outcome from its job's records: parts in order, steps summed, languages, counts and examples merged."""
     ordered = sorted(records, key=lambda record: record.get("order", -1))
     languages: dict[str, dict[str, int]] = {}
     examples: dict[str, dict[str, Any]] = {}
+    counted: dict[str, dict[str, dict[str, int]]] = {}
     for record in ordered:
         for side, counts in record.get("languages", {}).items():
             into = languages.setdefault(side, {})
             for code, count in counts.items():
                 into[code] = into.get(code, 0) + count
+        for what, sources in record.get("counts", {}).items():
+            for source, counts in sources.items():
+                into = counted.setdefault(what, {}).setdefault(source, {})
+                for name, count in counts.items():
+                    into[name] = into.get(name, 0) + count
         for source, rules in record.get("examples", {}).items():
             examples.setdefault(source, {}).update(rules)
     facts: dict[str, Any] = {}
     if languages:
         facts["languages"] = languages
+    facts |= counted
     if examples:
         facts["examples"] = examples
     return Outcome(

@@ -84,6 +84,8 @@ class SourceView:
     kept: int
     errors: list[tuple[str, int]]
     kinds: list[str]
+    repairs: list[tuple[str, int]] = field(default_factory=list)
+    roles: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -183,7 +185,16 @@ def sources(manifest: DatasetManifest) -> list[SourceView]:
             known = found.get(step.source)
             if known is None:
                 errors = _most_first(step.errors)
-                found[step.source] = SourceView(step.source, step.unit, step.rows_in, step.kept, errors, [kind])
+                found[step.source] = SourceView(
+                    step.source,
+                    step.unit,
+                    step.rows_in,
+                    step.kept,
+                    errors,
+                    [kind],
+                    _most_first(manifest.repairs.get(step.source, {})),
+                    _most_first(manifest.text_roles.get(step.source, {})),
+                )
             elif kind not in known.kinds:
                 known.kinds.append(kind)
     return [found[name] for name in sorted(found)]

@@ -5,14 +5,16 @@ Scores are computed here once; thresholds come later, so that a changed threshol
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pairs import alt_text, reasons, sentences, translations
+from pairs import alt_text, normalise, reasons, sentences, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
@@ -65,18 +67,21 @@ class AnnotateUnit(beam.DoFn):
             reading = Reading(name, log)
             steps: list[Step] = []
             extra: list[Part] = []
+            seen: dict[str, Counter[str]] = {"repairs": Counter(), "text_roles": Counter()}
             if storage.size(unit["url"]) == 0:
                 reading.error(unit["path"], "file", "empty_file", "0 bytes")
             else:
                 for batch in self._annotated(unit, reading, steps, extra):
                     table.write(batch)
+                    _count(batch, seen)
                     note_progress(spec["progress"], batch.num_rows)
         read = Step(
             source=name,
             step="read",
             unit={"image_text": "records", "documents": "documents", "bitext": "lines"}[spec["source"]["type"]],
             rows_in=reading.records,
-            kept=reading.records - sum(reading.errors.values()),
+            kept=reading.records - sum(reading.errors.values()) - sum(reading.dropped.values()),
+            dropped=dict(sorted(reading.dropped.items())),
             errors=dict(sorted(reading.errors.items())),
         )
         # An image with several texts becomes several rows; a document or a line stays one.
@@ -95,6 +100,7 @@ class AnnotateUnit(beam.DoFn):
             "order": number,
             "parts": [part.model_dump() for part in written],
             "steps": [step.model_dump() for step in (read, *steps)],
+            "counts": {what: {name: dict(sorted(counts.items()))} for what, counts in seen.items() if counts},
         }
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
@@ -150,9 +156,17 @@ class AnnotateUnit(beam.DoFn):
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
         source = BitextSource.model_validate(self.spec["source"])
         options = translations.TranslationOptions.model_validate(self.spec["options"])
-        bitext.check(source, unit["url"], unit["right_url"])
         for batch in bitext.read(source, unit["url"], unit["right_url"], unit["path"], reading):
             yield translations.annotate(batch, options=options, lid=self._lid)
+
+
+def _count(batch: pa.RecordBatch, seen: dict[str, Counter[str]]) -> None:
+    """Counts what normalising changed, and which columns the texts are from."""
+    if "repairs" in batch.schema.names:
+        seen["repairs"].update(normalise.count_repairs(batch.column("repairs")))
+    if "text_role" in batch.schema.names:
+        roles = pc.value_counts(batch.column("text_role").drop_null()).to_pylist()
+        seen["text_roles"].update({item["values"]: item["counts"] for item in roles})
 
 
 def run(spec: dict[str, Any]) -> None:

@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from pipelines.sources import documents_parquet, documents_text, documents_warc, documents_wet
 from pipelines.sources.documents_rows import BATCH_ROWS, ROWS, Rows
-from pipelines.sources.reading import BOM, BrokenStreamError, Reading, bounded_lines, open_decompressed, text_of
+from pipelines.sources.reading import (
+    BOM,
+    BrokenStreamError,
+    Reading,
+    bounded_lines,
+    json_fault,
+    open_decompressed,
+    text_of,
+)
 from pipelines.sources.spec import DocumentsSource
 
 __all__ = ["BATCH_ROWS", "ROWS", "file_format", "read"]
@@ -75,7 +83,7 @@ def _json_lines(source: DocumentsSource, url: str, path: str, reading: Reading) 
                 try:
                     record = orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    reading.error(path, at, _json_fault(line), error)
+                    reading.error(path, at, json_fault(line), error)
                     continue
                 found = [text_of(record.get(name)) for name in names] if isinstance(record, dict) else []
                 if not any(text is not None for text in found):
@@ -93,11 +101,3 @@ def _json_lines(source: DocumentsSource, url: str, path: str, reading: Reading) 
                 reading.error(path, "file", "empty_file", "no lines")
     if len(rows):
         yield rows.batch()
-
-
-def _json_fault(line: bytes) -> str:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return "invalid_utf8"
-    return "malformed_json"

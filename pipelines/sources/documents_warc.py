@@ -1,7 +1,7 @@
 """Reads WARC archives: FastWARC takes the records apart, resiliparse makes text of the pages.
 
-Documents are `response` records with status 200 and HTML; all others (requests, images, redirects) hold none and are no records of
-ours.
+Documents are `response` records with HTML; those with another content or another status than 200 are dropped by name, and what is
+no response (requests, metadata) is no record of ours.
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                 continue
             at = f"record {number}"
             if record.http_headers is None or record.http_headers.status_code != 200:
+                reading.drop("not_answered")
                 continue
             if (record.http_content_type or "").lower() not in _HTML:
+                reading.drop("not_html")
                 continue
             try:
                 body = _body(record, source.max_record_bytes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
-
-from pipelines.sources.image_columns import columns_of
+from pipelines.sources.delimited_layout import is_quoted, layout_of
+from pipelines.sources.image_records import facts_of, texts_of
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, bounded_lines, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 
@@ -17,33 +17,30 @@ from pipelines.sources.spec import ImageTextSource
 def read_delimited(
     source: ImageTextSource, url: str, path: str, reading: Reading, delimiter: str
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a delimited table with a header. A quoted field of a CSV may span lines; a row's number is that of its first line."""
+    """Rows of a delimited table, with or without a header. A quoted field may span lines; a row's number is its first line's."""
+    quoted = is_quoted(source, url, delimiter)
     with open_decompressed(url) as raw:
         lines = _decoded_lines(raw, path, reading, source.max_record_bytes)
-        rows = _csv_rows(lines, path, reading, source.max_record_bytes) if delimiter == "," else _tsv_rows(lines)
+        limit = source.max_record_bytes
+        rows = _quoted_rows(lines, path, reading, limit, delimiter) if quoted else _plain_rows(lines, delimiter)
         first = next(rows, None)
         if first is None:
             if not reading.records:
                 reading.error(path, "file", "empty_file", "no header")
             return
-        at, header = first
-        if reading.records:
+        if reading.records and source.header is not False and source.names is None:
             raise SourceError(f"{url}: its first line, which must name the columns, cannot be read")
-        columns = columns_of(source, url, pa.schema([(name, pa.string()) for name in header]))
-        for at, row in rows:
-            if len(row) != len(header):
-                reading.error(path, f"line {at}", "malformed_row", f"{len(row)} fields, the header has {len(header)}")
+        layout = layout_of(source, url, first[1], quoted)
+        names, columns = layout.names, layout.columns
+        for at, row in rows if layout.header else itertools.chain([first], rows):
+            if len(row) != len(names):
+                reading.error(
+                    path, f"line {at}", "malformed_row", f"{len(row)} fields, the first line has {len(names)}"
+                )
                 continue
-            values = dict(zip(header, row, strict=True))
-            language = values[columns["language"]] if "language" in columns else None
-            names = [columns[role] for role in ("text", "texts") if role in columns]
+            values = dict(zip(names, row, strict=True))
             reading.records += 1
-            yield {
-                "at": f"{path}#{at}",
-                "url": values[columns["url"]] if "url" in columns else None,
-                "texts": [(language, values[name]) for name in names],
-                "image": None,
-            }
+            yield {"at": f"{path}#{at}", "texts": texts_of(columns, values), "image": None, **facts_of(columns, values)}
 
 
 def _decoded_lines(raw: Any, path: str, reading: Reading, limit: int) -> Iterator[tuple[int, str | None]]:
@@ -67,15 +64,15 @@ def _decoded_lines(raw: Any, path: str, reading: Reading, limit: int) -> Iterato
         reading.error(path, f"after line {number}", error.reason, error)
 
 
-def _tsv_rows(lines: Iterator[tuple[int, str | None]]) -> Iterator[tuple[int, list[str]]]:
+def _plain_rows(lines: Iterator[tuple[int, str | None]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """A line is a row; quotes are text. Empty lines are none."""
     for number, text in lines:
         if text:
-            yield number, text.split("\t")
+            yield number, text.split(delimiter)
 
 
-def _csv_rows(
-    lines: Iterator[tuple[int, str | None]], path: str, reading: Reading, limit: int
+def _quoted_rows(
+    lines: Iterator[tuple[int, str | None]], path: str, reading: Reading, limit: int, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """Rows with the number of their first line.
 
@@ -102,13 +99,13 @@ def _csv_rows(
     while True:
         taken.clear()
         try:
-            row = next(csv.reader(feed(), strict=True), None)
+            row = next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
         except csv.Error as error:
             number, text = taken[0]
             assert text is not None
             ahead.extendleft(reversed(taken[1:]))
             # A lone line whose quotes pair up can be read, if not by the letter: `"a" b,c`.
-            lenient = [] if text.count('"') % 2 else _leniently(text)
+            lenient = [] if text.count('"') % 2 else _leniently(text, delimiter)
             if not lenient:
                 reading.error(path, f"line {number}", "malformed_row", error)
                 continue
@@ -119,8 +116,10 @@ def _csv_rows(
             yield taken[0][0], row
 
 
-def _leniently(line: str) -> list[str]:
+def _leniently(line: str, delimiter: str) -> list[str]:
+    if '"' not in line:
+        return line.split(delimiter)  # a lone CR
     try:
-        return next(csv.reader([line]), [])
+        return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 
 from pairs.images import ImageError
 from pipelines import storage
-from pipelines.sources.image_columns import columns_of
-from pipelines.sources.image_records import checked_image, several, too_long, with_languages
-from pipelines.sources.reading import Reading, text_of
+from pipelines.sources.image_columns import Columns, columns_of
+from pipelines.sources.image_records import checked_image, facts_of, texts_of, too_long, value_at
+from pipelines.sources.reading import Reading
 from pipelines.sources.spec import ImageTextSource
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
 """What opening and reading a hostile parquet file raises."""
+_STATUS, _DOWNLOADED = "status", "success"
 _PARQUET_BATCH = 256  # records at once: bounds the photographs in memory
 
 
@@ -40,11 +41,13 @@ def read_parquet(
         reading.error(path, "file", "corrupt", error)
         return
     columns = columns_of(source, url, schema)
+    # img2dataset tells by it why a picture is not there.
+    wanted = sorted({*columns.top, *({_STATUS} if columns.image and schema.names.count(_STATUS) == 1 else ())})
     first, last = unit.get("groups", [0, len(counts)])
     for group in range(first, last):
         row = sum(counts[:group])
         end = row + counts[group]
-        batches = file.iter_batches(_PARQUET_BATCH, row_groups=[group], columns=sorted(set(columns.values())))
+        batches = file.iter_batches(_PARQUET_BATCH, row_groups=[group], columns=wanted)
         fault: object = "the row group holds fewer rows than the footer says"
         while row < end:
             try:
@@ -54,7 +57,7 @@ def read_parquet(
             except UNREADABLE as error:
                 fault = error
                 break
-            for values in _parquet_rows(batch.slice(0, end - row), columns, path, row, reading):
+            for values in _parquet_rows(batch.slice(0, end - row), path, row, reading):
                 if values is not None:
                     record = _parquet_record(source, columns, values, path, row, reading, blob, blob_ref)
                     if record is not None:
@@ -64,9 +67,7 @@ def read_parquet(
             reading.error(path, f"rows {row}-{end - 1}", "corrupt", fault, rows=end - row)
 
 
-def _parquet_rows(
-    batch: pa.RecordBatch, columns: Mapping[str, str], path: str, row: int, reading: Reading
-) -> Iterator[dict[str, Any] | None]:
+def _parquet_rows(batch: pa.RecordBatch, path: str, row: int, reading: Reading) -> Iterator[dict[str, Any] | None]:
     """The rows of a batch as Python values, None (and an error) for one that has none, such as a string that is not UTF-8."""
     whole: list[dict[str, Any]] = []
     with contextlib.suppress(*UNREADABLE):
@@ -85,7 +86,7 @@ def _parquet_rows(
 
 def _parquet_record(
     source: ImageTextSource,
-    columns: Mapping[str, str],
+    columns: Columns,
     values: Mapping[str, Any],
     path: str,
     row: int,
@@ -93,26 +94,24 @@ def _parquet_record(
     blob: storage.AtomicFile,
     blob_ref: str,
 ) -> dict[str, Any] | None:
-    texts: list[tuple[str | None, str | None]] = []
-    if "text" in columns:
-        language = text_of(values[columns["language"]]) if "language" in columns else None
-        text = values[columns["text"]]
-        try:
-            texts.append((language, text.decode("utf-8") if isinstance(text, bytes) else text_of(text)))
-        except UnicodeDecodeError as error:
-            reading.error(path, f"row {row}", "invalid_utf8", error)
-            return None
-    if "texts" in columns:
-        texts = with_languages(texts, several(values[columns["texts"]]))
+    try:
+        texts = texts_of(columns, values)
+    except UnicodeDecodeError as error:
+        reading.error(path, f"row {row}", "invalid_utf8", error)
+        return None
     if (length := too_long(source, texts)) is not None:
         reading.error(path, f"row {row}", "text_too_long", f"{length} bytes")
         return None
     image = None
-    if "image" in columns:
-        value = values[columns["image"]]
+    if columns.image is not None:
+        value = value_at(values, columns.image)
         data = value.get("bytes") if isinstance(value, Mapping) else value
         if not isinstance(data, bytes):
-            reading.error(path, f"row {row}", "no_image", "the image column is null here")
+            status = values.get(_STATUS)
+            if value is None and isinstance(status, str) and status != _DOWNLOADED:
+                reading.drop("not_downloaded")
+            else:
+                reading.error(path, f"row {row}", "no_image", "the image column is null here")
             return None
         try:
             image = checked_image(source, data, len(data), blob_ref, blob.tell())
@@ -121,5 +120,4 @@ def _parquet_record(
             return None
         blob.write(data)
     reading.records += 1
-    url = text_of(values[columns["url"]]) if "url" in columns else None
-    return {"at": f"{path}#{row}", "url": url, "texts": texts, "image": image}
+    return {"at": f"{path}#{row}", "texts": texts, "image": image, **facts_of(columns, values)}

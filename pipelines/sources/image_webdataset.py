@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from pairs.images import ImageError
-from pipelines.sources.image_records import checked_image, several, too_long, with_languages
-from pipelines.sources.reading import Reading, SourceError, open_decompressed, text_of
+from pipelines.sources.image_columns import Columns, RecordColumns
+from pipelines.sources.image_records import Text, checked_image, facts_of, texts_of, too_long
+from pipelines.sources.reading import Reading, SourceError, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
 
@@ -20,6 +21,7 @@ _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", 
 def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Reading) -> Iterator[dict[str, Any]]:
     """Samples of a tar: neighbouring members with one name up to the first dot, as webdataset groups them."""
     limit = max(source.max_image_bytes, source.max_record_bytes)
+    columns_of = RecordColumns(source, url, first="txt")
     seekable = not url.endswith((".gz", ".zst"))
     sample: dict[str, Member] = {}
     current = ""
@@ -40,14 +42,14 @@ def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Readi
             if not extension or key.endswith("/") or not key:
                 continue  # no member of a sample: without an extension, or hidden
             if key != current:
-                yield from _sample(source, path, current, sample, broken, seen, reading)
+                yield from _sample(source, columns_of, path, current, sample, broken, seen, reading)
                 current, sample, broken = key, {}, None
             if extension in sample:
                 broken = "duplicate_member"
             # Only what is used is kept, so that a sample of very many members does not fill the memory.
             used = extension in ("txt", "json") or (extension in _IMAGE_EXTENSIONS and not _pictures(sample))
             sample[extension] = item if used else replace(item, data=None)
-        yield from _sample(source, path, current, sample, broken, seen, reading)
+        yield from _sample(source, columns_of, path, current, sample, broken, seen, reading)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -62,6 +64,7 @@ def _pictures(sample: Mapping[str, Member]) -> list[str]:
 
 def _sample(
     source: ImageTextSource,
+    columns_of: RecordColumns,
     path: str,
     key: str,
     sample: Mapping[str, Member],
@@ -87,7 +90,7 @@ def _sample(
     member = sample[pictures[0]]
     try:
         fields = _json_fields(sample.get("json"))
-        texts = _member_texts(source, sample, fields)
+        columns, texts = _member_texts(columns_of, sample, fields)
     except ValueError as error:
         reading.error(path, at, "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_text", error)
         return
@@ -100,8 +103,7 @@ def _sample(
         reading.error(path, at, error.reason, error)
         return
     reading.records += 1
-    named = source.columns.url or "url"
-    yield {"at": origin, "url": text_of(fields.get(named)), "texts": texts, "image": image}
+    yield {"at": origin, "texts": texts, "image": image, **facts_of(columns, fields)}
 
 
 def _json_fields(member: Member | None) -> dict[str, Any]:
@@ -114,14 +116,13 @@ def _json_fields(member: Member | None) -> dict[str, Any]:
 
 
 def _member_texts(
-    source: ImageTextSource, sample: Mapping[str, Member], fields: Mapping[str, Any]
-) -> list[tuple[str | None, str | None]]:
-    language = text_of(fields.get(source.columns.language or "lang"))
-    single: list[tuple[str | None, str | None]] = []
-    if (member := sample.get("txt")) is not None:
+    columns_of: RecordColumns, sample: Mapping[str, Member], fields: dict[str, Any]
+) -> tuple[Columns, list[Text]]:
+    """Where the json's roles are, and the sample's texts: what the recipe names, else the txt member before the json's caption."""
+    member = sample.get("txt")
+    if member is not None and "txt" not in fields:
         if member.data is None:
             raise ValueError(f"text of {member.length} bytes")
-        single.append((language, member.data.decode("utf-8")))
-    elif (text := text_of(fields.get(source.columns.text or "caption"))) is not None:
-        single.append((language, text))
-    return with_languages(single, several(fields.get(source.columns.texts or "texts")))
+        fields["txt"] = member.data.decode("utf-8")
+    columns = columns_of(fields)
+    return columns, texts_of(columns, fields)

@@ -9,11 +9,12 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import bitext, image_text
+from pipelines.sources import agreement, bitext, image_text
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
 FINGERPRINTS = "fingerprints.json"
+ALIGNED = "aligned.json"  # digests of pairs of bitext sides that have equally many lines
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Inputs:
         files: (path relative to base, URL), sorted by path.
         prints: Path -> fingerprint of its content.
         photographs: Whether the source brings photographs.
+        facts: URL -> what an image_text file tells of itself, for the files that were looked at.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Inputs:
     files: list[tuple[str, str]]
     prints: dict[str, str] = field(default_factory=dict)
     photographs: bool = False
+    facts: dict[str, image_text.Facts | None] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -48,13 +51,24 @@ class Inputs:
         return sum(storage.size(url) for _, url in self.files)
 
     def units(self) -> list[dict[str, Any]]:
-        """What to work on, one part of output each, in an order that the files' names give alone."""
+        """What to work on, one part of output each, in an order that the files' names give alone.
+
+        Raises:
+            SourceError: A file that was not looked at before differs from the others.
+        """
         if isinstance(self.source, BitextSource):
             (path, left), (_, right) = self.files
             return [{"index": 0, "url": left, "right_url": right, "path": path}]
+        facts: dict[str, image_text.Facts | None] = {}
+        if isinstance(self.source, ImageTextSource):
+            rest = [url for _, url in self.files if url not in self.facts]
+            facts = self.facts | agreement.look(self.name, self.source, rest)
+            agreement.check(self.name, self.source, {url: facts[url] for _, url in self.files})
         units: list[dict[str, Any]] = []
         for path, url in self.files:
-            cuts = image_text.plan(self.source, url) if isinstance(self.source, ImageTextSource) else [{}]
+            cuts: list[dict[str, Any]] = [{}]
+            if isinstance(self.source, ImageTextSource):
+                cuts = image_text.plan(self.source, url, facts[url])
             units += [{"index": len(units) + i, "url": url, "path": path, "cut": cut} for i, cut in enumerate(cuts)]
         return units
 
@@ -69,8 +83,8 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         root: Where fingerprints are remembered.
 
     Raises:
-        SourceError: A file is missing, cannot be read or has a name that is not UTF-8, a side of a bitext is not one file, or
-            a source mixes files with and without photographs.
+        SourceError: A file is missing, cannot be read, has a name that is not UTF-8, or other columns than the rest of its source
+            or than the recipe says; or the sides of a bitext are not one file each, or have different numbers of lines.
     """
     if isinstance(source, BitextSource):
         patterns = [source.left, source.right]
@@ -85,7 +99,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
             raise SourceError(f"sources.{name}: {error} (written {written!r})") from error
         if isinstance(source, BitextSource) and len(found) > 1:
             raise SourceError(f"sources.{name}: each side of a bitext is one file, {written!r} names {len(found)}")
-        urls += found
+        urls += _data_files(source, found) if pattern != found[0] else found
     base = _common([storage.static_prefix(pattern) for pattern in located])
     files = [(relative(url, base), url) for url in urls]
     if not isinstance(source, BitextSource):
@@ -95,19 +109,50 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
             raise SourceError(f"sources.{name}: the file name {url!r} is not UTF-8; rename it")
     inputs = Inputs(name, source, base, files)
     if isinstance(source, ImageTextSource):
-        having = {image_text.has_images(source, url) for _, url in files} - {None}
-        if len(having) > 1:
-            raise SourceError(
-                f"sources.{name}: some of its files bring photographs and some do not; make two sources of them"
-            )
+        inputs.facts = agreement.look(name, source, agreement.spread([url for _, url in files]))
+        agreement.check(name, source, inputs.facts)
+        having = {facts.photographs for facts in inputs.facts.values() if facts is not None}
         inputs.photographs = having != {False}  # where no file can be opened, reading will tell
     try:
-        if isinstance(source, BitextSource) and (storage.size(urls[0]) == 0) != (storage.size(urls[1]) == 0):
-            bitext.check(source, *urls)
         inputs.prints = fingerprints(root, files)
+        if isinstance(source, BitextSource):
+            _aligned(root, source, urls, [inputs.prints[path] for path, _ in files])
     except OSError as error:
         raise SourceError(f"sources.{name}: cannot be read: {error}") from error
     return inputs
+
+
+def _data_files(source: Source, urls: list[str]) -> list[str]:
+    """What a pattern found, without the files that img2dataset writes beside its shards: `00000_stats.json`, and `00000.parquet`
+    (the addresses again, those that failed among them) where `00000.tar` is there too."""
+    if not isinstance(source, ImageTextSource):
+        return urls
+    every = set(urls)
+    kept = [url for url in urls if not url.endswith("_stats.json")]
+    if source.format == "auto":
+        kept = [url for url in kept if not (url.endswith(".parquet") and f"{url.removesuffix('parquet')}tar" in every)]
+    return kept or urls
+
+
+def _aligned(root: str, source: BitextSource, urls: list[str], prints: list[str]) -> None:
+    """Counts the lines of both sides, once for each content.
+
+    Raises:
+        SourceError: They differ.
+    """
+    memory = storage.join(root, "cache", ALIGNED)
+    known: Any = []
+    if storage.exists(memory):
+        try:
+            known = json.loads(storage.read_bytes(memory))
+        except ValueError:
+            known = []
+    pair = digest_of([*prints, source.max_record_bytes])
+    if isinstance(known, list) and pair in known:
+        return
+    bitext.check(source, *urls)
+    storage.make_folder(storage.join(root, "cache"))
+    storage.write_bytes(memory, json.dumps([*(known if isinstance(known, list) else []), pair]).encode())
 
 
 def _plain(pattern: str) -> str:

@@ -26,18 +26,25 @@ class SourceError(Exception):
 class Reading:
     """Counts records and logs errors of one unit of work.
 
-    Every record that a reader meets is counted once: handed on, or logged as an error.
+    Every record that a reader meets is counted once: handed on, logged as an error, or dropped.
 
     Attributes:
-        records: Records met, those in error included.
+        records: Records met, those in error and dropped included.
         errors: Reason -> records.
+        dropped: Reason -> records that the source itself says are none, such as pictures that could not be downloaded.
     """
 
     def __init__(self, source: str, log: storage.AtomicFile | None = None) -> None:
         self.source = source
         self.records = 0
         self.errors: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self._log = log
+
+    def drop(self, reason: str) -> None:
+        """Counts a record that is dropped at reading."""
+        self.records += 1
+        self.dropped[reason] += 1
 
     def error(self, path: str, position: str, reason: str, detail: object = "", *, rows: int = 1) -> None:
         """Logs `rows` records in error and counts them as met.
@@ -174,6 +181,32 @@ def bounded_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
         yield None
     elif rest:
         yield bytes(rest.removesuffix(b"\r"))
+
+
+def head_of(url: str, size: int) -> bytes:
+    """The first whole lines of a file, at most `size` bytes of it unpacked; what comes before any damage.
+
+    The last line is left out unless the file ends with it: it may be cut.
+    """
+    head = bytearray()
+    with open_decompressed(url) as file:
+        try:
+            for piece in pieces(file):
+                head += piece
+                if len(head) > size:
+                    return bytes(head[: head.rfind(b"\n", 0, size) + 1])
+        except BrokenStreamError:
+            return bytes(head[: head.rfind(b"\n") + 1])
+    return bytes(head)
+
+
+def json_fault(line: bytes) -> str:
+    """The reason why a line is no json."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return "invalid_utf8"
+    return "malformed_json"
 
 
 def relative(url: str, base: str) -> str:

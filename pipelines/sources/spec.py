@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+Language = Annotated[str, Field(pattern=_LANGUAGE)]
+_MAX_COLUMNS = 10_000
 
 
 class _Source(BaseModel):
@@ -21,18 +24,66 @@ class _Source(BaseModel):
     )
 
 
+def _column(value: Any) -> Any:
+    """One clear fault where a union would give one for each of its types."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COLUMNS:
+        return value
+    raise ValueError("a column's name is wanted, or in csv and tsv its position, from 0")
+
+
+def _columns(value: Any) -> Any:
+    return [_column(item) for item in value] if isinstance(value, list) and value else _column(value)
+
+
+def _texts(value: Any) -> Any:
+    if not isinstance(value, dict) or not value:
+        return _columns(value)
+    for code in value:
+        if not isinstance(code, str) or not re.fullmatch(_LANGUAGE, code):
+            raise ValueError(f"language -> column is wanted; {code!r} is no language (BCP 47)")
+    return {code: _columns(column) for code, column in value.items()}
+
+
+Column = Annotated[str | int, BeforeValidator(_column)]
+"""A column: its name, a dotted path (`meta.url`) to a field inside of it, or, in csv and tsv, its position from 0."""
+Columns = Annotated[str | int | list[str | int], BeforeValidator(_columns)]
+Texts = Annotated[str | int | list[str | int] | dict[str, str | int | list[str | int]], BeforeValidator(_texts)]
+
+
 class ImageTextColumns(BaseModel):
-    """Names of the columns (parquet, csv, tsv) or json fields (webdataset); null looks for the usual names."""
+    """Columns (parquet, csv, tsv) or json fields (jsonl, webdataset); null looks for the usual names, in any case of letters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str | None = Field(
-        default=None, description="bytes, or a struct with `bytes`; usual: image, jpg, png, image_bytes"
+        default=None, description="bytes, or a struct with `bytes` (parquet); usual: image, jpg, png, image_bytes"
     )
-    text: str | None = Field(default=None, description="one text; usual: caption, text, alt, TEXT, title")
-    texts: str | None = Field(default=None, description="list of strings or of {lang, text}; usual: texts, captions")
-    url: str | None = Field(default=None, description="usual: url, image_url")
-    language: str | None = Field(default=None, description="language of `text`; usual: lang, language")
+    text: Texts | None = Field(
+        default=None,
+        description="the text; or a list of columns, or language -> column, each of which gives a text of the image, "
+        "or several: a list, or texts by language. Usual, the first that is there: text, alt, alt_text, caption, txt, title",
+    )
+    texts: Columns | None = Field(
+        default=None,
+        description="more texts: lists of strings or of {lang, text}, or {lang: text}; usual: texts, captions",
+    )
+    tags: Columns | None = Field(
+        default=None, description='tags, a string or a list: one text, joined with ", "; read only where named'
+    )
+    url: Column | None = Field(default=None, description="usual: url, image_url")
+    language: Column | None = Field(
+        default=None, description="language of the texts that bring none of their own; usual: lang, language"
+    )
+    width: Column | None = Field(
+        default=None,
+        description="declared width, px, of a picture that is not there; usual: original_width, width",
+    )
+    height: Column | None = Field(default=None, description="declared height; usual: original_height, height")
+    similarity: Column | None = Field(
+        default=None, description="a similarity of image and text that the table brings; read only where named"
+    )
 
 
 class ImageTextSource(_Source):
@@ -40,8 +91,21 @@ class ImageTextSource(_Source):
 
     type: Literal["image_text"]
     path: str | list[str] = Field(description="file, glob or fsspec URL, or a list of them")
-    format: Literal["auto", "parquet", "webdataset", "csv", "tsv"] = Field(
+    format: Literal["auto", "parquet", "webdataset", "csv", "tsv", "jsonl"] = Field(
         default="auto", description="auto: by the file's name"
+    )
+    header: bool | Literal["auto"] = Field(
+        default="auto",
+        description="csv, tsv: whether the first line names the columns; auto: it does where no field of it is a URL and one is a "
+        "usual name or one that the recipe names",
+    )
+    names: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None, min_length=1, description="csv, tsv without a header: names for the columns, in order"
+    )
+    quoting: Literal["auto", "csv", "none"] = Field(
+        default="auto",
+        description='csv: a field in double quotes may hold delimiters and line ends, "" is a quote; none: quotes are text; '
+        "auto: csv files are quoted, tsv files where their first lines can only have been written so",
     )
     columns: ImageTextColumns = ImageTextColumns()
     texts: Literal["all", "first", "one"] = Field(
@@ -57,6 +121,13 @@ class ImageTextSource(_Source):
     max_image_bytes: int = Field(
         default=64 << 20, ge=1 << 10, le=1 << 30, description="an image of more bytes is an error"
     )
+
+    @field_validator("names")
+    @classmethod
+    def _once(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len({name.lower() for name in value}) < len(value):
+            raise ValueError("a name stands twice")
+        return value
 
 
 class DocumentColumns(BaseModel):

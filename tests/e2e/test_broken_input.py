@@ -147,8 +147,9 @@ def test_unequal_bitext_stops_the_build_naming_both_files(broken: Path, cli: Cli
         broken / "unequal.yaml", {"name": "unequal", "sources": {"bitext": bitext}, "pairs": {"translations": {}}}
     )
     done = cli("build", recipe, "--root", tmp_path)
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     for word in ("text.en", "30 lines", "short.de", "1"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("datasets/*"))
+    assert not list(tmp_path.glob("stages/*")), "told before anything is written"

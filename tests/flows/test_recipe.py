@@ -171,6 +171,36 @@ def test_a_wrong_value_is_named_with_key_line_and_remedy(old: str, new: str, lin
     assert any(fault.startswith(f"r.yaml, line {number}: ") and says in fault for fault in found), found
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("columns: {text: -1}", "columns.text = -1: a column's name is wanted, or in csv and tsv its position, from 0"),
+        ("columns: {text: []}", "columns.text = []: a column's name is wanted"),
+        ("columns: {text: [a, true]}", "columns.text = ['a', True]: a column's name is wanted"),
+        ("columns: {url: {de: a}}", "a column's name is wanted"),
+        ("columns: {text: {german_language: a}}", "'german_language' is no language (BCP 47)"),
+        ("columns: {alt: a}", "sources.pics.columns.alt: unknown key"),
+        ("names: [url, Url]", "a name stands twice"),
+        ("header: maybe", "header = 'maybe': Input should be a valid boolean, or: Input should be 'auto'"),
+        ("quoting: tsv", "did you mean csv?"),
+        ("columns: {text: {de: [a, b], pt-BR: 3}}", None),
+        ("columns: {text: [alt, 2], url: 1, width: w.x, similarity: clip}", None),
+        ("header: false", None),
+    ],
+)
+def test_columns_of_a_table_and_how_it_is_written(line: str, says: str | None) -> None:
+    text = (
+        f"name: x\nsources:\n  pics:\n    type: image_text\n    path: a.tsv\n    {line}\npairs: {{image_alt: {{}}}}\n"
+    )
+    if says is None:
+        recipe = parse(text)
+        assert type(recipe).model_validate_json(recipe.model_dump_json()) == recipe
+    else:
+        (fault,) = faults(text)
+        assert fault.startswith("r.yaml, line 6: ")
+        assert says in fault
+
+
 def test_a_kind_without_its_source_is_told_at_the_kind() -> None:
     begin, end = GOOD.index("  lines:"), GOOD.index("pairs:")
     text = GOOD[:begin] + GOOD[end:]

@@ -179,6 +179,7 @@ def test_warc(read: Read) -> None:
     assert texts[1] == texts[0]
     assert "Füße und Straßen." in texts[2]
     assert took.faults() == [("record 5", "document_too_long"), ("record 6", "html_too_deep")]
+    assert took.reading.dropped == {"not_answered": 1, "not_html": 1}
 
 
 @pytest.mark.parametrize("name", ["dolma-sample-0000.warc.gz", "resiliparse-warcfile.warc.gz", "cc_net-sample.wet.txt"])
