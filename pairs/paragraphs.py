@@ -62,7 +62,8 @@ def lines(texts: pa.Array) -> Lines:
     held = signs.scan(text)
     escaped = held & signs.AMP != 0
     text = signs.change(text, escaped, normalise.unescape)
-    text = signs.change(text, escaped | (held & (signs.TAG | signs.SQUARE) != 0), normalise.strip_markup)
+    marked = escaped | (held & (signs.TAG | signs.SQUARE) != 0)
+    text = signs.change(text, marked, normalise.strip_markup)
     text = signs.change(text, escaped | (held & signs.LINE_END != 0), normalise.line_ends)
     cut = pc.split_pattern(text, "\n")
     doc = pc.list_parent_indices(cut).to_numpy().astype(np.int64)
@@ -74,7 +75,7 @@ def lines(texts: pa.Array) -> Lines:
     damaged = foreign & signs.matches(text, foreign, normalise.MOJIBAKE_HINT)
     text = signs.change(text, damaged, _repair)
     text = signs.change(text, foreign, normalise.nfc)
-    odd = damaged | escaped[doc] | (held & (signs.INVISIBLE | signs.SPACES) != 0)[doc]
+    odd = damaged | marked[doc] | (held & (signs.INVISIBLE | signs.SPACES) != 0)[doc]
     text = pc.utf8_trim(signs.change(text, odd, normalise.spaces), " ")
     filled = arrow.mask(pc.not_equal(text, ""))
     if not filled.all():

@@ -17,7 +17,8 @@ from pairs import flags, hosts, neighbours, normalise, paragraphs, signs
     ("line", "reason"),
     [
         ("A sentence of plain prose, 1. of 2.", None),
-        ("• an item", "list"), ("1) an item", "list"), ("iv. an item", "list"), ("- an item", "list"), ("-5 degrees were measured.", None),
+        ("• an item", "list"), ("1) an item", "list"), ("iv. an item", "list"), ("- an item", "list"),
+        ("-5 degrees were measured.", None),
         ("Home | News | Contact", "navigation"), ("a | b", None), ("Start › Shop › Schuhe", "navigation"),
         ("if (x) { return 1; }", "code"), ("He said: wait; then he left.", None), ("#include <stdio.h>", "code"),
         ("x" * 20_001, "too_long"),
@@ -76,7 +77,8 @@ def plain_draw(left: list[int], doc: list[int], hashes: list[int], limit: int | 
 
 
 @given(
-    st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 2**32), st.sampled_from([1, 2, 4, None]), st.sets(st.integers(0, 50))
+    st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 2**32), st.sampled_from([1, 2, 4, None]),
+    st.sets(st.integers(0, 50)),
 )  # fmt: skip
 def test_draws_are_those_of_a_plain_loop(sizes: list[int], seed: int, limit: int | None, bad: set[int]) -> None:
     left, doc, at = [], [], 0
