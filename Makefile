@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs boundaries
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -27,7 +27,8 @@ help:
 	@echo "make lint             ruff and mypy"
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
-	@echo "make bench-pairs      bitext against bare fastText on both sides, as ratios"
+	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
+	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
 	@$(BIN)/pixelpairs demo --root $(BUILD)/demo $(DEMO)
@@ -47,8 +48,17 @@ bench-render: $(VENV)/.dev
 bench-filter: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_filter
 
-bench-pairs: $(VENV)/.dev
+# What these compare with: the extra `bench`, no part of the lock files.
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -e .[bench]
+	@touch $@
+
+bench-pairs: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.bench_documents
 	$(BIN)/python -m benchmarks.bench_bitext
+
+boundaries: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.boundaries
 
 setup: $(VENV)/.dev $(TORCH)
 

@@ -14,12 +14,12 @@ from flows.build import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
-from pipelines.sources import bitext
+from pipelines.sources import bitext, documents
 from pipelines.sources.image_parquet import UNREADABLE
 from pipelines.sources.image_text import file_format
 from pipelines.sources.inputs import Inputs
 from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
-from pipelines.sources.spec import BitextSource, ImageTextSource
+from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.sources.tarstream import Member, read_tar
 from pipelines.stage import Stage
 
@@ -61,12 +61,17 @@ def rows_in(inputs: Inputs) -> tuple[int, bool]:
     """Records of a source, and whether that is a count (parquet footers) or an estimate from each file's beginning."""
     total, exact = 0, True
     files = inputs.files
-    if isinstance(inputs.source, BitextSource) and inputs.source.left is not None:
-        files = files[:1] * len(inputs.source.rights)
+    source = inputs.source
+    if isinstance(source, BitextSource) and source.left is not None:
+        files = files[:1] * len(source.rights)
     for _, url in files:
-        kind = file_format(inputs.source, url) if isinstance(inputs.source, ImageTextSource) else "lines"
-        if isinstance(inputs.source, BitextSource) and inputs.source.left is None:
-            kind = bitext.file_format(inputs.source, url)
+        kind = "lines"
+        if isinstance(source, ImageTextSource):
+            kind = file_format(source, url)
+        elif isinstance(source, DocumentsSource):
+            kind = documents.file_format(source, url)
+        elif source.left is None:
+            kind = bitext.file_format(source, url)
         if kind == "parquet":
             try:
                 with storage.open_read(url) as file:

@@ -26,8 +26,9 @@ from pipelines.ray_jobs import render, score
 from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
 from pipelines.similarity import files as model_files
+from pipelines.sources import documents
 from pipelines.sources.inputs import Inputs, find, fingerprints
-from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.spec import DocumentsSource, ImageTextSource
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
@@ -37,7 +38,7 @@ TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
 _STEP = {"word_drop": "drop words"}
-_LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy", "sentencex"), "bitext": ("ftfy", "sacremoses")}
+_LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy",), "bitext": ("ftfy", "sacremoses")}
 """Libraries whose release can change what an annotate stage gives."""
 
 
@@ -45,7 +46,15 @@ def code_of(version: str, *libraries: str) -> str:
     """The recipe version of a stage's code: our own number, and the releases of the libraries that its output depends on."""
     # Classes of characters come from Python's own tables, which grow with its releases.
     tables = f"unicode-{unicodedata.unidata_version}"
-    return "+".join([version, tables, *(f"{name}-{metadata.version(name)}" for name in libraries)])
+    return "+".join([version, tables, *(f"{name}-{_release(name)}" for name in libraries)])
+
+
+def _release(name: str) -> str:
+    """A library's release; of one that is not installed, none: the stage that needs it will say so."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 @dataclass
@@ -126,7 +135,7 @@ class Build:
         kind = self.recipe.sources[name].type
         if kind == "documents":
             assert self.recipe.pairs.sentences is not None
-            return self.recipe.pairs.sentences.model_dump(mode="json")
+            return self.recipe.pairs.sentences.model_dump(mode="json", exclude={"max_pairs_per_host"})
         if kind == "bitext":
             assert self.recipe.pairs.translations is not None
             return self.recipe.pairs.translations.model_dump(mode="json", include=set(MEASURED_BY))
@@ -138,9 +147,13 @@ class Build:
         source = self.recipe.sources[name].model_dump(mode="json", exclude={"path", "left", "right"})
         config = {"source": source, "options": self.annotate_options(name), "seed": self.recipe.seed, "name": name}
         inputs = {"files": self.inputs(name).digest, "language_model": self.lid.sha256}
-        return Stage(
-            f"annotate-{name}", config, inputs, code_of(ANNOTATE_CODE, *_LIBRARIES[self.recipe.sources[name].type])
-        )
+        libraries = _LIBRARIES[self.recipe.sources[name].type]
+        read_as = self.recipe.sources[name]
+        if isinstance(read_as, DocumentsSource) and "warc" in {
+            documents.file_format(read_as, path) for path, _ in self.inputs(name).files
+        }:
+            libraries = (*libraries, "resiliparse")
+        return Stage(f"annotate-{name}", config, inputs, code_of(ANNOTATE_CODE, *libraries))
 
     def annotate(self, name: str, progress: Progress | None = None) -> tuple[StageManifest, bool]:
         """Runs it."""

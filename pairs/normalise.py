@@ -45,7 +45,7 @@ _QTRANSLATE: Final = r"\[:[a-z]{0,2}\]"
 
 # A UTF-8 lead byte and a continuation byte, each as the character that a single-byte code page made of it: Latin-1 and
 # Windows-1252 leads; or Windows-1251 leads (mostly capital Er and Es) before signs that Russian does not put there.
-_MOJIBAKE_HINT: Final = (
+MOJIBAKE_HINT: Final = (
     "[\u00c2-\u00f4\u0102\u0103\u010e\u0110\u0111\u0118\u011a\u0139\u0142\u0143]"
     "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
     "|[\u0080-\u009f]"
@@ -144,7 +144,7 @@ def strip_markup(column: pa.StringArray) -> pa.StringArray:
 
 def repair_mojibake(column: pa.StringArray) -> pa.StringArray:
     """UTF-8 that was read as a single-byte code page put right by ftfy, in the rows that may hold such."""
-    return _rows(column, _MOJIBAKE_HINT, ftfy.fix_encoding)
+    return _rows(column, MOJIBAKE_HINT, ftfy.fix_encoding)
 
 
 def strip_invisible(column: pa.StringArray) -> pa.StringArray:
@@ -168,10 +168,13 @@ def tidy(column: pa.StringArray) -> pa.StringArray:
     return single_spaces(strip_invisible(nfc(column)))
 
 
-def lines(column: pa.StringArray) -> pa.StringArray:
-    """Every kind of line end as one newline, other white space and invisible characters as `tidy` leaves them."""
-    column = arrow.sub(column, r"\r\n?|[\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]", "\n")
-    column = nfc(column)
+def line_ends(column: pa.StringArray) -> pa.StringArray:
+    """Every kind of line end as one newline."""
+    return arrow.sub(column, r"\r\n?|[\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]", "\n")
+
+
+def spaces(column: pa.StringArray) -> pa.StringArray:
+    """Invisible characters gone, every run of white space one space; line breaks stay."""
     column = arrow.sub(column, _INVISIBLE, "")
     return arrow.sub(
         column, r"[\p{Zs}\t\x1f]+", " ", where=r"[\t\x1f\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  "

@@ -131,17 +131,26 @@ class AnnotateUnit(beam.DoFn):
         source = DocumentsSource.model_validate(self.spec["source"])
         options = sentences.SentenceOptions.model_validate(self.spec["options"])
         mine = Step(source=reading.source, step="mine", unit="documents")
-        steps.append(mine)
+        lines = Step(source=reading.source, step="lines", unit="lines")
+        draw = Step(source=reading.source, step="draw", unit="neighbours")
+        steps += [mine, lines, draw]
+        books = sentences.Books()
         for batch in documents.read(source, unit["url"], unit["path"], reading):
             found, why = sentences.annotate(
-                batch, options=options, lid=self._lid, seed=self.spec["seed"], source=reading.source
+                batch, options=options, lid=self._lid, seed=self.spec["seed"], source=reading.source, books=books
             )
             dropped = reasons.count(why)
             mine.rows_in += batch.num_rows
             mine.kept += batch.num_rows - sum(dropped.values())
-            mine.rows_out += found.num_rows
+            draw.kept += found.num_rows
             for rule, rows in dropped.items():
                 mine.dropped[rule] = mine.dropped.get(rule, 0) + rows
+            mine.rows_out = lines.rows_in = books.lines
+            lines.dropped = dict(sorted((+books.line_reasons).items()))
+            lines.kept = books.lines - sum(lines.dropped.values())
+            lines.rows_out = draw.rows_in = books.neighbours
+            draw.dropped = dict(sorted((+books.neighbour_reasons).items()))
+            draw.rows_out = draw.kept
             yield found
 
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:

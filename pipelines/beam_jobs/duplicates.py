@@ -24,6 +24,7 @@ STEPS = {
     "duplicate_text": "unique texts",
     "duplicate_image": "unique pictures",
     "pairs_per_source": "bound per sentence",
+    "max_pairs_per_host": "bound hosts",
 }
 """What the step of each rule is called in the ledger."""
 _PIECE = tuple[int, bytes, bytes, bytes]

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
-from pipelines.beam_jobs import balancing, counting, duplicates, examples, per_source
+from pipelines.beam_jobs import balancing, counting, duplicates, examples, host_cap, per_source
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
@@ -27,8 +27,14 @@ from pipelines.similarity.table import Scores
 from pipelines.tables import TableWriter, read_batches
 
 ORDER = {
-    "choose": -6, "unique": -5, "duplicate_text": -4, "pairs_per_source": -3, "duplicate_image": -2, "balance": -1,
-}  # fmt: skip
+    "choose": -6,
+    "unique": -5,
+    "duplicate_text": -4,
+    per_source.RULE: -3,
+    host_cap.RULE: -3,
+    "duplicate_image": -2,
+    "balance": -1,
+}
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
@@ -208,6 +214,9 @@ def run(spec: dict[str, Any]) -> None:
         rows, records, dropped_rows = unique.rows, [chosen.records, unique.records], [chosen.examples]
         for rule in options.duplicates.rounds() if options else ():
             rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
+            records.append(dropped)
+        if spec["kind"] == "sentences" and (bound := spec["options"]["max_pairs_per_host"]) is not None:
+            rows, dropped = host_cap.drop(rows, bound, spec, ORDER[host_cap.RULE])
             records.append(dropped)
         if spec["kind"] == "translations":
             bound = translations.TranslationOptions.model_validate(spec["options"]).max_pairs_per_source

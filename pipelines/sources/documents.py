@@ -1,12 +1,15 @@
-"""Reads C4-style documents: one json object a line, plain or compressed."""
+"""Reads documents: json lines (C4, mC4, OSCAR, RedPajama and the like), parquet, plain text, WET and WARC."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import orjson
 import pyarrow as pa
 
+from pipelines.sources import documents_parquet, documents_text, documents_warc, documents_wet
+from pipelines.sources.documents_rows import BATCH_ROWS, ROWS, Rows
 from pipelines.sources.reading import (
     BOM,
     BrokenStreamError,
@@ -18,14 +21,23 @@ from pipelines.sources.reading import (
 )
 from pipelines.sources.spec import DocumentsSource
 
-ROWS = pa.schema(
-    [
-        pa.field("origin", pa.string(), nullable=False),
-        pa.field("url", pa.string()),
-        pa.field("text", pa.string()),
-    ]
-)
-BATCH_ROWS = 512
+__all__ = ["BATCH_ROWS", "ROWS", "file_format", "read"]
+
+_COMPRESSED = re.compile(r"\.(?:gz|zst|zstd)$")
+
+
+def file_format(source: DocumentsSource, name: str) -> str:
+    """How a file is read: as the recipe says, or by its name (`.parquet`, `.wet`, `.warc`, `.txt`); else json lines."""
+    if source.format != "auto":
+        return source.format
+    bare = _COMPRESSED.sub("", name.lower().rsplit("/", 1)[-1])
+    if bare.endswith(".parquet"):
+        return "parquet"
+    if bare.endswith((".wet", ".wet.txt")):
+        return "wet"
+    if bare.endswith(".warc"):
+        return "warc"
+    return "text" if bare.endswith(".txt") else "jsonl"
 
 
 def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
@@ -40,20 +52,21 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
     Yields:
         Batches of `ROWS`, at most `BATCH_ROWS` rows.
     """
-    names = [source.columns.text] if isinstance(source.columns.text, str) else source.columns.text
-    origins: list[str] = []
-    urls: list[str | None] = []
-    texts: list[str | None] = []
+    kind = file_format(source, path)
+    if kind == "parquet":
+        return documents_parquet.read(source, url, path, reading)
+    if kind == "text":
+        return documents_text.read(source, url, path, reading)
+    if kind == "wet":
+        return documents_wet.read(source, url, path, reading)
+    if kind == "warc":
+        return documents_warc.read(source, url, path, reading)
+    return _json_lines(source, url, path, reading)
 
-    def batch() -> pa.RecordBatch:
-        result = pa.RecordBatch.from_arrays(
-            [pa.array(origins), pa.array(urls, pa.string()), pa.array(texts, pa.string())], schema=ROWS
-        )
-        origins.clear()
-        urls.clear()
-        texts.clear()
-        return result
 
+def _json_lines(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
+    names = source.columns.texts()
+    rows = Rows()
     number = 0
     with open_decompressed(url) as file:
         try:
@@ -77,15 +90,14 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
                     reading.error(path, at, "no_text", f"no string in field {' or '.join(names)}")
                     continue
                 reading.records += 1
-                origins.append(f"{reading.source}/{path}#{number}")
-                urls.append(text_of(record.get(source.columns.url)) if source.columns.url else None)
-                texts.append("".join(text or "" for text in found))
-                if len(origins) == BATCH_ROWS:
-                    yield batch()
+                address = text_of(record.get(source.columns.url)) if source.columns.url else None
+                full = rows.add(f"{reading.source}/{path}#{number}", address, "".join(text or "" for text in found))
+                if full is not None:
+                    yield full
         except BrokenStreamError as error:
             reading.error(path, f"after line {number}", error.reason, error)
         else:
             if number == 0:
                 reading.error(path, "file", "empty_file", "no lines")
-    if origins:
-        yield batch()
+    if len(rows):
+        yield rows.batch()

@@ -130,6 +130,11 @@ class BrokenStreamError(Exception):
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """A file's bytes piece by piece.
+
+    Raises:
+        BrokenStreamError: It is damaged; what came before was good.
+    """
     # read1, not read: a buffered read that meets the damage would throw away what it had gathered before.
     read = getattr(file, "read1", file.read)
     while True:

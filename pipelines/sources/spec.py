@@ -134,21 +134,31 @@ class ImageTextSource(_Source):
 
 
 class DocumentColumns(BaseModel):
-    """Names of the json fields of a document."""
+    """Names of the json fields, or parquet columns, of a document."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str | list[str] = Field(default="text", description="field of the text; several are joined as they are")
     url: str | None = Field(default="url", description="field of the address; may be absent in the records")
 
+    def texts(self) -> list[str]:
+        """The fields of the text."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
 
 class DocumentsSource(_Source):
-    """C4-style documents: one json object a line, plain or compressed (.gz, .zst)."""
+    """Documents: json lines (C4, mC4), parquet, plain text, WET, WARC; text formats plain or compressed (.gz, .zst)."""
 
     type: Literal["documents"]
-    path: str | list[str] = Field(description="file, glob or fsspec URL, or a list of them")
-    format: Literal["auto", "jsonl"] = "auto"
+    path: str | list[str] = Field(description="file, glob or fsspec URL (s3://, gs://, hf://), or a list of them")
+    format: Literal["auto", "jsonl", "parquet", "text", "wet", "warc"] = Field(
+        default="auto", description="auto: by the file's name; what is no .parquet, .txt, .wet or .warc is json lines"
+    )
     columns: DocumentColumns = DocumentColumns()
+    text_documents: Literal["file", "blank_line"] = Field(
+        default="file",
+        description="plain text: a file is one document; or an empty line ends one. An origin names a document's first line",
+    )
 
 
 class BitextColumns(BaseModel):

@@ -1,0 +1,580 @@
+"""Where sentences end: one compiled pass over a whole column's code points.
+
+A mark that may end a sentence is a boundary or not by what stands before it (an abbreviation, an initial, an ordinal number), by
+the quotes and brackets that close behind it, and by how the next word begins. Scripts differ by their characters, languages by
+`pairs.abbreviations`; a language without a list is split by the shapes alone. The pieces of a text, laid end to end, are the text.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pairs import abbreviations, arrow, characters
+from pairs.jit import jit
+
+Ints = npt.NDArray[np.int64]
+UInt64 = npt.NDArray[np.uint64]
+
+DOT, ASK, ELLIPSIS, STRONG, CLOSE, OPEN, SPACE, EMOJI = (1 << bit for bit in range(8))
+UPPER, LOWER, CASELESS, DIGIT, CJK, VOWEL, MARK, THAI = (1 << bit for bit in range(8, 16))
+_ENDS: Final = DOT | ASK | ELLIPSIS | STRONG
+_WORD: Final = UPPER | LOWER | CASELESS | MARK
+
+_STRONG: Final = "。｡！？．⁇⁈⁉‼‽؟۔।॥።፧፨։។៕။།༎᠃᠉܀܁܂꓿᱾᱿꯫෴⸮\u037e꧉᭟᥄᥅"
+_CLOSERS: Final = "\"'”’»›)]}」』】〉》〕）］｝〙〗＂＇*_“‘«"
+_EITHER: Final = "\"*_“‘«'"
+"""Closers that open as well: what follows tells."""
+_OPENERS: Final = "\"'“‘«‹([{「『【〈《〔（［｛¿¡–—-−‐•·*#_„‚”’»›▪●►→~/@&+<>=|§†$€£¥₹№■◻◼□▶◆◇○←↑↓⇒※〇・\u200b\u2060"
+_EMOJI: Final = (
+    (0x2600, 0x27BF),
+    (0x1F000, 0x1FAFF),
+    (0x2B00, 0x2BFF),
+    (0xFE0F, 0xFE0F),
+    (0x200D, 0x200D),
+    (0x20E3, 0x20E3),
+)
+_VOWELS: Final = "aeiouyæœøıŋəɛɔаеёиоуыэюяіїєѐѝъөүұәѣѫѧѹѡαεηιουω"
+_JA: Final = sorted({lang for lang, _ in abbreviations.lists()}).index("ja")
+_CUT: Final = 0x20000  # planes from here on are Han
+
+# What a language does that its script does not say.
+_ORDINALS, _GREEK, _JAPANESE, _NOUNS, _ARMENIAN, _SYLLABIC = 1, 2, 4, 8, 16, 32
+
+
+@functools.cache
+def _flags() -> npt.NDArray[np.uint16]:
+    """uint16 (0x20001,): what each code point can be; the last entry is for all beyond."""
+    table = characters.tables()
+    flags = np.zeros(_CUT + 1, np.uint16)
+    kind, script = table.kind[:_CUT], table.script[:_CUT]
+    uncased = (characters.NUMBER_OF["Geor"], characters.NUMBER_OF["Cher"])
+    cjk = characters.script_set("Hani", "Hira", "Kana", "Bopo", "Yiii")[script]
+    thai = characters.script_set("Thai", "Laoo")[script]
+    flags[:_CUT][kind == characters.SPACE] |= SPACE
+    flags[:_CUT][kind == characters.DIGIT] |= DIGIT
+    flags[:_CUT][kind == characters.MARK] |= MARK
+    flags[:_CUT][(kind == characters.LETTER) & cjk] |= CJK
+    flags[:_CUT][thai] |= THAI
+    for code in np.flatnonzero(kind == characters.LETTER):
+        category = unicodedata.category(chr(code))
+        base = unicodedata.normalize("NFD", chr(code))[0]
+        flags[code] |= VOWEL if base.lower() in _VOWELS else 0
+        # Georgian and Cherokee have two sets of letters, and write sentences in one.
+        if script[code] in uncased:
+            category = "Lo"
+        flags[code] |= UPPER if category in ("Lu", "Lt") else LOWER if category == "Ll" else CASELESS
+    for start, end in _EMOJI:
+        flags[start : end + 1] |= EMOJI
+    for characters_of, bit in (
+        (".", DOT), ("!?", ASK), ("…", ELLIPSIS), (_STRONG, STRONG), (_CLOSERS, CLOSE), (_OPENERS, OPEN),
+        ("、，：；，、·〜～ー・", CJK),
+    ):  # fmt: skip
+        for character in characters_of:
+            flags[ord(character)] |= bit
+    flags[0xFF01:0xFF5F] |= CJK
+    flags[0x3001:0x3030] |= CJK
+    flags[_CUT] = CASELESS | CJK
+    flags.setflags(write=False)
+    return flags
+
+
+@functools.cache
+def _look() -> npt.NDArray[np.uint8]:
+    """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao."""
+    look: npt.NDArray[np.uint8] = ((_flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
+    look[[ord(character) for character in ";:|"]] = 1
+    return look
+
+
+@functools.cache
+def _lower() -> npt.NDArray[np.uint32]:
+    return np.append(characters.tables().lower[:_CUT], np.uint32(0))
+
+
+_PRIME: Final = np.uint64(0x100000001B3)
+_BASIS: Final = np.uint64(0xCBF29CE484222325)
+
+
+def _hash(lang: int, word: str) -> int:
+    value = (int(_BASIS) ^ lang) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
+    for character in word:
+        value = (value ^ ord(character)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+@functools.cache
+def _words() -> tuple[dict[str, int], UInt64, npt.NDArray[np.uint8]]:
+    """Numbers of the languages that have lists, sorted hashes of (language, word), and their kinds."""
+    lists = abbreviations.lists()
+    number = {lang: at for at, lang in enumerate(sorted({lang for lang, _ in lists}))}
+    assert number["*"] == 0
+    found = {_hash(number[lang], word): kind for (lang, word), kind in lists.items()}
+    found |= {_hash(0, f"#{unit}"): abbreviations.END for unit in abbreviations.UNITS}
+    keys = np.array(sorted(found), np.uint64)
+    return number, keys, np.array([found[int(key)] for key in keys], np.uint8)
+
+
+def _language(tag: str | None) -> tuple[int, int]:
+    """A language's number among those with lists (0: none), and what it does."""
+    base = (tag or "").lower().replace("_", "-").split("-")[0]
+    number = _words()[0].get(base, 0)
+    does = _ORDINALS if base in abbreviations.ORDINAL else 0
+    does |= _GREEK if base == "el" else 0
+    does |= _JAPANESE if base == "ja" else 0
+    does |= _NOUNS if base in ("de", "lb", "nds", "als", "bar", "gsw") else 0
+    does |= _SYLLABIC if base in abbreviations.SYLLABIC else 0
+    does |= _ARMENIAN if base in ("hy", "hyw") else 0
+    return number, does
+
+
+@jit
+def _find(keys: Any, kinds: Any, key: Any) -> int:
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return int(kinds[low]) if low < len(keys) and keys[low] == key else 0
+
+
+@jit
+def _key(lang: int, mark: int, code: Any, first: int, end: int, lower: Any) -> Any:
+    """The hash of a word: a mark before it (0: none), and in small letters unless `lower` is empty."""
+    key = (np.uint64(0xCBF29CE484222325) ^ np.uint64(lang)) * np.uint64(0x100000001B3)
+    if mark:
+        key = (key ^ np.uint64(mark)) * np.uint64(0x100000001B3)
+    for at in range(first, end):
+        c = np.uint64(code[at])
+        if len(lower) and c < 0x20000:
+            c = np.uint64(lower[c])
+        key = (key ^ c) * np.uint64(0x100000001B3)
+    return key
+
+
+@jit
+def _kind(lang: int, code: Any, first: int, end: int, lower: Any, keys: Any, kinds: Any) -> int:
+    """What the lists say of a word: as it is written, in small letters, in any language."""
+    found = _find(keys, kinds, _key(lang, 0, code, first, end, lower[:0]))
+    if not found:
+        found = _find(keys, kinds, _key(lang, 0, code, first, end, lower))
+    if not found and lang:
+        found = _find(keys, kinds, _key(0, 0, code, first, end, lower))
+    return found
+
+
+@jit
+def _is_start(code: Any, at: int, end: int, flags: Any, lower: Any, lang: int, keys: Any, kinds: Any) -> bool:
+    """Whether the word that begins here is one that begins sentences."""
+    last = at
+    while last < end and last - at < 24 and flags[min(code[last], 0x20000)] & 0x4700:  # UPPER | LOWER | CASELESS | MARK
+        last += 1
+    if last == at or (last == at + 1 and last < end and code[last] == 46):
+        return False  # an initial
+    return _find(keys, kinds, _key(lang, 94, code, at, last, lower)) == 5  # START
+
+
+@jit
+def _stop(
+    code: Any,
+    begin: int,
+    at: int,
+    nxt: int,
+    end: int,
+    flags: Any,
+    lower: Any,
+    lang: int,
+    does: int,
+    keys: Any,
+    kinds: Any,
+) -> bool:
+    """Whether one full stop at `at`, before white space and a word that begins at `nxt` with no small letter, ends a sentence."""
+    first = at
+    letters = digits = dots = vowels = marks = 0
+    longest = piece = 0
+    upper = 0
+    while first > begin and at - first < 24:
+        c = min(code[first - 1], 0x20000)
+        f = flags[c]
+        if f & 0x4700:  # UPPER | LOWER | CASELESS | MARK
+            if f & 0x4000:
+                marks += 1
+            else:
+                letters += 1
+                piece += 1
+                longest = max(longest, piece)
+            if f & 0x2000:
+                vowels += 1
+            if f & 0x100:
+                upper += 1
+        elif f & 0x800:
+            digits += 1
+            piece += 1
+            longest = max(longest, piece)
+        elif c == 46:
+            dots += 1
+            piece = 0
+        elif c in (39, 45, 0x2019, 0xBA, 0xAA) and first - 1 > begin and flags[min(code[first - 2], 0x20000)] & 0x4F00:
+            pass
+        elif c == 34 and first - 1 > begin and 0x5D0 <= code[first - 2] <= 0x5EA:
+            pass  # Hebrew sets it before the last letter of what is short
+        else:
+            break
+        first -= 1
+    size = at - first
+    if size == 0:
+        return first > begin  # a stop that stands alone is an end, but not at the beginning
+    following = flags[min(code[nxt], 0x20000)]
+    numeral = (following & 0x800) != 0
+    if letters == 0 and digits:
+        if first == begin or (first == begin + 1 and dots == 0 and size <= 3):
+            return size > 3  # 1. First item
+        value = 0
+        for place in range(first, at):
+            value = value * 10 + (int(code[place]) - 48 if 48 <= code[place] <= 57 else 99)
+        alone = flags[min(code[first - 1], 0x20000)] & 0x60 != 0 and code[first - 1] != 45
+        if alone and dots == 0 and value <= (99 if does & 1 else 12):  # 3. Oktober, 2. Next item
+            return not numeral and _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
+        return True
+    initial = letters == 1 and upper == 1 and digits == 0 and marks == 0
+    kind = _kind(lang, code, first, at, lower[:0] if initial else lower, keys, kinds)
+    counted = (
+        first - 2 >= begin
+        and flags[min(code[first - 1], 0x20000)] & 0x40
+        and flags[min(code[first - 2], 0x20000)] & 0x800
+    )
+    if digits or counted:
+        bare = first
+        while bare < at and flags[min(code[bare], 0x20000)] & 0x800:
+            bare += 1
+        if _find(keys, kinds, _key(0, 35, code, bare, at, lower)):
+            return True  # 15 mm.
+    start = _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
+    if (
+        letters == 1
+        and first - 3 >= begin
+        and flags[min(code[first - 1], 0x20000)] & 0x40
+        and code[first - 2] == 46
+        and flags[min(code[first - 3], 0x20000)] & 0x700
+    ):
+        pair = np.empty(3, np.uint32)  # т. д. as т.д.
+        pair[0], pair[1], pair[2] = code[first - 3], 46, code[first]
+        kind = (
+            max(kind, _kind(lang, pair, 0, 3, lower, keys, kinds))
+            if kind != 1
+            else _kind(lang, pair, 0, 3, lower, keys, kinds)
+        )
+    if kind > 1 and letters >= 2 and upper == letters and dots == 0:
+        kind = 0  # capitals alone are a name
+    if kind == 1:  # TITLE
+        return False
+    if kind == 2:  # NUMBER
+        return not numeral
+    if kind == 4:  # END
+        return not does & 8 or start
+    if kind == 3:  # MAY
+        return start or (counted and not does & 8 and not numeral)
+    if letters == 1 and digits == 0 and marks == 0 and (lang or upper or not vowels):
+        return start  # J. Smith; in a language without a list a small vowel may be a word
+    if dots and longest <= 2 and digits == 0:
+        return start  # U.S., z. B.
+    if vowels == 0 and letters <= 4 and digits == 0 and marks == 0 and upper <= 1 and dots == 0 and not counted:
+        plain = True
+        for place in range(first, at):
+            c = code[place]
+            plain = plain and (c < 0x250 or 0x400 <= c < 0x500)
+            plain = plain and not (does & 32 and c in (108, 114, 0x43B, 0x440))
+        if plain and not _find(keys, kinds, _key(0, 35, code, first, at, lower)):
+            return start  # a word without a vowel is short for another
+    return True
+
+
+@jit
+def _cut(
+    code: Any,
+    start: Any,
+    row_lang: Any,
+    row_does: Any,
+    look: Any,
+    flags: Any,
+    lower: Any,
+    keys: Any,
+    kinds: Any,
+    cuts: Any,
+    counts: Any,
+) -> int:
+    """Fills `cuts` with the code points at which pieces end, all rows' one after the other; returns how many."""
+    total = 0
+    for row in range(len(start) - 1):
+        begin, end = start[row], start[row + 1]
+        lang, does = row_lang[row], row_does[row]
+        before = total
+        piece = begin  # where this piece begins
+        seen = begin  # up to here `quotes` are counted
+        quotes = 0
+        at = begin
+        while at < end:
+            c = min(code[at], 0x20000)
+            if look[c] == 0:
+                at += 1
+                continue
+            f = flags[c]
+            greek = (does & 2 and c == 59) or (does & 16 and c == 58)
+            bar = c == 124 and at > begin and _indic(code, begin, at, flags)
+            if not (f & 0x0F) and not greek and not bar:
+                # Thai and Lao set a space between clauses and sentences, not between words.
+                spaced = f & 0x8000 and at + 2 < end and flags[min(code[at + 1], 0x20000)] & 0x40
+                if spaced and at - piece >= 40 and _run(code, at + 2, end, flags) >= 12:
+                    cuts[total] = at + 2
+                    total += 1
+                    piece = at + 2
+                at += 1
+                continue
+            # A run of marks.
+            dots = ask = other = 0
+            strong = False
+            first = at
+            while at < end:
+                c = min(code[at], 0x20000)
+                f = flags[c]
+                if f & 0x01:
+                    dots += 1
+                elif f & 0x02 or greek:
+                    ask += 1
+                elif f & 0x04:
+                    other += 1
+                elif f & 0x08 or bar:
+                    strong = True
+                else:
+                    break
+                greek = bar = False
+                at += 1
+            last = at
+            while seen < last:
+                quotes += code[seen] == 34
+                seen += 1
+            while at < end and flags[min(code[at], 0x20000)] & 0x10:
+                if flags[min(code[at], 0x20000)] & 0x20 and not _closes(code, piece, at, end, flags, quotes):
+                    break
+                quotes += code[at] == 34
+                at += 1
+            if (
+                at + 1 < end
+                and flags[min(code[at], 0x20000)] & 0x40
+                and code[at + 1] == 0xBB
+                and (at + 2 == end or flags[min(code[at + 2], 0x20000)] & 0x40)
+            ):
+                at += 2  # French sets a space before »
+            seen = at
+            closed = at > last
+            if at >= end:
+                break
+            f = flags[min(code[at], 0x20000)]
+            spaced = (f & 0x40) != 0
+            prior = flags[min(code[first - 1], 0x20000)] if first > begin else 0
+            if first == piece and not strong:
+                continue
+            nxt = at
+            while nxt < end and flags[min(code[nxt], 0x20000)] & 0x40:
+                nxt += 1
+            if nxt >= end:
+                break
+            cut = smile = nxt
+            emoji = False
+            if spaced:
+                # Emoji behind the mark belong to what they follow.
+                smile = nxt
+                while smile < end and flags[min(code[smile], 0x20000)] & 0x80:
+                    smile += 1
+                if smile > nxt and smile < end and not flags[min(code[smile], 0x20000)] & 0x40:
+                    emoji = True  # before a word without a space: a bullet
+                elif smile > nxt:
+                    while smile < end and flags[min(code[smile], 0x20000)] & 0x40:
+                        smile += 1
+                    cut = nxt = smile
+                    if nxt >= end:
+                        break
+            opener = nxt
+            nxt = smile if emoji else nxt
+            while nxt < end and (
+                flags[min(code[nxt], 0x20000)] & 0x20 or (nxt > opener and flags[min(code[nxt], 0x20000)] & 0xC0)
+            ):
+                nxt += 1
+            opened = nxt > opener
+            if nxt >= end:
+                continue
+            g = flags[min(code[nxt], 0x20000)]
+            c = code[nxt]
+            if g & 0x200 and _capital_inside(code, nxt, end, flags):
+                g = 0x100
+            ends = False
+            if strong or (not spaced and (prior & 0x1000 or g & 0x1000) and not (dots == 1 and ask == 0)):
+                ends = True
+                if nxt == at and c in (0x3001, 0xFF0C, 44, 0xFF1A, 0xFF1B, 58, 59, 0x2026, 0x30FB):
+                    ends = False
+                elif not spaced and strong and prior & 0x800 and g & 0x800 and last - first == 1:
+                    ends = False  # a fullwidth decimal, a time
+                elif does & 4 and nxt == at and _goes_on(code, at, end, closed, keys, kinds):
+                    ends = False  # 「…。」と
+                elif first == last - (dots + other) and not strong and other:
+                    ends = False  # ……
+                elif (
+                    ask == 1
+                    and not strong
+                    and _find(keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower))
+                ):
+                    ends = False  # Yahoo!
+            elif spaced:
+                if ask:
+                    ends = not (g & 0x200 and (closed or opened)) and (g & 0x0F00) != 0
+                    if ends and ask == 1 and code[first] == 33:
+                        ends = not _find(
+                            keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower)
+                        )
+                elif dots >= 2 or other:
+                    ends = (g & 0x0D00) != 0 and not (
+                        c == 73 and (nxt + 1 >= end or not flags[min(code[nxt + 1], 0x20000)] & 0x4F00)
+                    )
+                elif dots == 1:
+                    dash = opened and code[opener] in (45, 0x2013, 0x2014) and 0x400 <= c < 0x530
+                    if g & 0x0D00 and not dash:
+                        ends = _stop(code, piece, first, nxt, end, flags, lower, lang, does, keys, kinds)
+            elif ask and nxt == at and g & 0x100 and prior & 0x200:
+                # No space behind: merci!Bon
+                ends = not _find(keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower))
+            if ends:
+                cuts[total] = cut
+                total += 1
+                piece = cut
+                at = max(at, cut)
+        cuts[total] = end
+        total += 1
+        counts[row] = total - before
+    return total
+
+
+@jit
+def _indic(code: Any, begin: int, at: int, flags: Any) -> bool:
+    """Whether an Indic word stands before: the danda is often typed as a bar."""
+    at -= 1
+    while at > begin and flags[min(code[at], 0x20000)] & 0x40:
+        at -= 1
+    return bool(0x900 <= code[at] < 0xE00)
+
+
+@jit
+def _capital_inside(code: Any, at: int, end: int, flags: Any) -> bool:
+    """Whether a word's capital stands behind a prefix: uTom, nGaeilge, eBay; or behind the article 'n of Afrikaans."""
+    if code[at] == 110 and code[at - 1] in (39, 0x2019) and at + 2 < end and code[at + 1] == 32:
+        return bool(flags[min(code[at + 2], 0x20000)] & 0x100)
+    for place in range(at + 1, min(at + 4, end)):
+        f = flags[min(code[place], 0x20000)]
+        if f & 0x100:
+            return place + 1 < end and (flags[min(code[place + 1], 0x20000)] & 0x200) != 0
+        if not f & 0x200:
+            return False
+    return False
+
+
+@jit
+def _word_before(code: Any, begin: int, at: int, flags: Any) -> int:
+    while at > begin and flags[min(code[at - 1], 0x20000)] & 0x300:
+        at -= 1
+    return at
+
+
+@jit
+def _goes_on(code: Any, at: int, end: int, closed: bool, keys: Any, kinds: Any) -> bool:
+    """Whether a Japanese sentence goes on here, behind a quotation or a question inside it."""
+    none = np.zeros(0, np.uint32)
+    for size in range(1, 4):
+        if at + size <= end and _find(keys, kinds, _key(_JA, 126, code, at, at + size, none)):
+            return True
+    return closed and code[at] in (
+        0x3068,
+        0x304C,
+        0x306F,
+        0x306B,
+        0x3082,
+        0x3067,
+        0x3084,
+        0x3078,
+        0x305F,
+    )  # と が は に も で や へ た
+
+
+@jit
+def _closes(code: Any, piece: int, at: int, end: int, flags: Any, quotes: int) -> bool:
+    """Whether a sign that both opens and closes closes here, behind a mark."""
+    c = code[at]
+    if c in (0x201D, 0x2019, 0xBB, 0x203A):
+        return True
+    following = flags[min(code[at + 1], 0x20000)] if at + 1 < end else 0x40
+    if c in (42, 95):  # * and _ close what they have opened, and are bullets else
+        if at + 1 < end and code[at + 1] == c:
+            return True
+        for place in range(piece, at):  # noqa: SIM110 - numba
+            if code[place] == c:
+                return True
+        return False
+    if c == 34 and quotes & 1:
+        return True
+    return (following & 0x50) != 0  # SPACE | CLOSE
+
+
+@jit
+def _run(code: Any, at: int, end: int, flags: Any) -> int:
+    first = at
+    while at < end and flags[min(code[at], 0x20000)] & 0x8000:
+        at += 1
+    return at - first
+
+
+def split(texts: pa.StringArray, langs: pa.StringArray) -> tuple[pa.StringArray, Ints]:
+    """Sentences of paragraphs.
+
+    Args:
+        texts: n paragraphs, one line each; null counts as empty.
+        langs: n language tags; null or unknown: by the shapes alone.
+
+    Returns:
+        The sentences with the white space that follows them, end to end the texts; and int64 (n,), how many each paragraph has
+        (one for an empty paragraph).
+    """
+    column = characters.decode(texts)
+    encoded = arrow.strings(langs).fill_null("").dictionary_encode()
+    known = [_language(tag) for tag in encoded.dictionary.to_pylist()]
+    which = encoded.indices.to_numpy().astype(np.int64)
+    lang = np.array([number for number, _ in known], np.int64)[which]
+    does = np.array([what for _, what in known], np.int64)[which]
+    _, keys, kinds = _words()
+    cuts = np.zeros(len(column.code) + column.n + 1, np.int64)
+    counts = np.zeros(column.n, np.int64)
+    total = _cut(column.code, column.start, lang, does, _look(), _flags(), _lower(), keys, kinds, cuts, counts)
+    data, _ = arrow.bytes_and_offsets(texts)
+    offsets = np.zeros(total + 1, np.int64)
+    if len(data) == len(column.code):
+        offsets[1:] = cuts[:total]  # ASCII
+    else:
+        _bytes(column.code, cuts[:total], offsets)
+    return arrow.from_bytes(data.tobytes(), offsets), counts
+
+
+@jit
+def _bytes(code: Any, cuts: Any, offsets: Any) -> None:
+    """Byte offsets of rising code point offsets."""
+    at = 0
+    size = 0
+    for number in range(len(cuts)):
+        while at < cuts[number]:
+            c = code[at]
+            size += 1 + (c > 0x7F) + (c > 0x7FF) + (c > 0xFFFF)
+            at += 1
+        offsets[number + 1] = size
