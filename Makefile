@@ -87,7 +87,7 @@ $(VENV)/.torch: $(VENV)/.core
 # New lock files; needs uv. No index host goes into them.
 lock:
 	uv pip compile -q pyproject.toml --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/core.lock
-	uv pip compile -q pyproject.toml --extra build --extra dev --extra similarity --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/core.lock -o requirements/dev.lock
+	uv pip compile -q pyproject.toml --extra build --extra dev --extra similarity --extra web --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/core.lock -o requirements/dev.lock
 
 clean:
 	rm -rf $(BUILD)
