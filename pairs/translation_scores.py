@@ -44,7 +44,8 @@ _CLOSES_NOTHING: Final = r"^[^(\[（［]*[\pL\pM\"'.][^(\[（［]*[\])）］]\s*
 """A bracket that nothing opened, before a mark: Russians and Ukrainians smile with one at the end of a clause."""
 _OPENS_NOTHING: Final = r"[(\[（［][^)\]）］]*\pL[^)\]）］]*$"
 _ENUMERATED: Final = r"^\W*(?:\pL|\pN{1,3}|[ivxIVX]{1,5})[)）]"
-_HANGS: Final = r"(?:,|\pL-|[\pL\pN][(\[])\s*$"
+_HANGS: Final = r"(?:\pL-|[\pL\pN][(\[])\s*$"
+"""A comma is no such end: verses and items of lists end in one on one side and in a full stop on the other, and say the same."""
 
 
 def folded(texts: pa.StringArray) -> pa.StringArray:
@@ -107,9 +108,7 @@ def _is_url(texts: pa.StringArray) -> pa.BooleanArray:
 def _hanging(texts: pa.StringArray) -> tuple[pa.BooleanArray, pa.BooleanArray]:
     """Where a text closes or opens a bracket that is not there, or breaks off: at its beginning, at its end."""
     closes, opens = _holds(texts, *")]）］"), _holds(texts, *"([（［")
-    ends = np.zeros(len(texts), bool)
-    for mark in (",", "-"):
-        ends |= arrow.mask(pc.ends_with(texts, mark))
+    ends = arrow.mask(pc.ends_with(texts, "-"))
     begins = arrow.mask(_where(texts, closes, lambda part: flags.found(part, _CLOSES_NOTHING)))
     begins &= ~arrow.mask(_where(texts, begins, lambda part: flags.found(part, _ENUMERATED)))
     breaks = _where(

@@ -98,7 +98,7 @@ class TranslationOptions(BaseModel):
     fragment: bool = Field(
         True,
         description="fragment: drop pairs of which one side alone closes or opens a bracket that is not there, or ends in a "
-        "comma, a hyphen or an opening mark",
+        "hyphen or an opening mark",
     )
     max_pairs_per_source: int | None = Field(
         4,

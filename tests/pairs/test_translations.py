@@ -156,7 +156,7 @@ LONG_EN = "The old harbour was quiet that morning because of the storm."
             [
                 ("Nook Tails, a strip by Cho Hanayo, began.", "Nook Tails) - серия комиксов от автора Чо Ханаё"),
                 ("The ship was to be christened Princess.", "Судно первоначально должно было называться (с англ."),
-                ("The goal is to decrease the number,", "Основная цель - уменьшение числа."),
+                ("The goal is to decrease the num-", "Основная цель - уменьшение числа."),
             ],
         ),
     ],
