@@ -14,6 +14,8 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Without a server that the user names, one runs inside the process on SQLite.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # It takes 5 s on a machine that is at rest; the default bound of 20 s is too short for a busy one.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_CLI_PROMPT": "false",
     "GRPC_VERBOSITY": "ERROR",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
