@@ -17,7 +17,7 @@ from rich.table import Table
 from flows.progress import Board, Line
 
 if TYPE_CHECKING:
-    from flows.build import Built
+    from flows.context import Built
 
 _MARKS = {"waiting": "·", "running": "▶", "done": "✔", "cached": "↻", "failed": "✘"}
 _STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "cached": "blue", "failed": "bold red"}
