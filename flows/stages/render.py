@@ -6,11 +6,11 @@ import functools
 from typing import Any
 
 from flows.stages.select import Selecting
-from pipelines import stage, storage, verify
+from pipelines import storage, verify
 from pipelines.jobs import Progress
 from pipelines.manifest import StageManifest
 from pipelines.ray_jobs import render
-from pipelines.ray_jobs.tasks import run_tasks
+from pipelines.ray_jobs import verify as verify_job
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
@@ -45,7 +45,7 @@ class Rendering(Selecting):
             run = functools.partial(render.run, session=self.ray, progress=progress, stop=self.stop)
             return render.body(job, shards, pairs, run)
 
-        return stage.run(self.root, self.render_stage(kind, pairs), body)
+        return self.run(self.render_stage(kind, pairs), body)
 
     def verify_stage(self, kind: str, rendered: StageManifest) -> Stage:
         """The stage that reads a kind's shards back."""
@@ -70,17 +70,17 @@ class Rendering(Selecting):
             }
             for part in rendered.shards()
         ]
-        shared = {"render": self.render_identity["spec"], "fonts": self.fonts()}
 
         def body(folder: str) -> Outcome:
             problems: dict[str, list[str]] = {}
             samples = units = 0
-            for read in run_tasks(self.ray, verify.verify_shard, shared, shards, self.stop):
+            job = {"folder": folder, "render": self.render_identity["spec"], "fonts": self.fonts()}
+            for read in verify_job.run(job, shards, session=self.ray, progress=progress, stop=self.stop):
                 samples, units = samples + read["samples"], units + 1
                 if read["problems"]:
                     problems[read["path"]] = read["problems"]
-                if progress is not None:
-                    progress(samples, units)
-            return Outcome(parts=[], facts={"samples": samples, "shards": units, "problems": problems})
+            return Outcome(
+                parts=[], facts={"samples": samples, "shards": units, "problems": dict(sorted(problems.items()))}
+            )
 
-        return stage.run(self.root, self.verify_stage(kind, rendered), body)
+        return self.run(self.verify_stage(kind, rendered), body)
