@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import orjson
@@ -16,9 +17,15 @@ def record_path(path: str) -> str:
 
 
 def write_record(folder: str, path: str, record: dict[str, Any]) -> None:
-    """Says that the unit that writes `path` is finished."""
-    data = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    """Says that the unit that writes `path` is finished, and for whoever looks for a bad machine, on which of Ray's nodes."""
+    data = orjson.dumps(record | {"node": _node()}, option=orjson.OPT_SORT_KEYS)
     storage.write_bytes(storage.join(folder, record_path(path)), data)
+
+
+def _node() -> str | None:
+    """Ray's id of this node; None outside of Ray."""
+    ray = sys.modules.get("ray")
+    return ray.get_runtime_context().get_node_id() if ray is not None and ray.is_initialized() else None
 
 
 def finished(folder: str, path: str, *, content: bool = True) -> dict[str, Any] | None:
