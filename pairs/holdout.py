@@ -1,9 +1,10 @@
 """Pairs set aside for evaluation: which groups of pairs go together, which of them are held out, and what must then not be shown.
 
 What belongs together is held out together: all texts of one photograph, all pairs of one document, all translations of one
-sentence. A group is held out by its hash alone, so the same data gives the same split, whatever else is in the build; and kinds made
+sentence. A group is held out by its hash alone, so the same data gives the same split whatever else is in the build, and kinds made
 from one another (sentences and their word drops) agree on it. Contents that a held-out pair shares with training (a sentence that
-two documents quote, one photograph under two encodings) would let a model remember the answer: such pairs are dropped.
+two documents quote, one photograph in two formats) would let a model remember the answer: such pairs are dropped. It is the
+held-out one that goes, not those of training: a text that a thousand photographs have costs one pair.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class HoldoutOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: float = Field(
-        0.05, gt=0, le=0.5, description="share of the groups (photographs, documents, sentences with their translations)"
+        0.05,
+        gt=0,
+        le=0.5,
+        description="share of the groups (photographs, documents, sentences with their translations)",
     )
     most: int = Field(2000, ge=1, le=100_000, description="most groups of a kind, those of least hash")
 
@@ -143,7 +147,7 @@ def divide(pairs: pa.RecordBatch, held: UInt64, seen: UInt64, seed: int) -> dict
         seed: The recipe's seed.
 
     Returns:
-        `train` and `validation`, rows of `PAIR_SCHEMA` in their order, and `dropped`, how many of the held-out are in neither: `SEEN`.
+        `train` and `validation`, rows of `PAIR_SCHEMA` in their order, and `dropped`, how many are in neither (`SEEN`).
     """
     out = among(draws(pairs, seed), held)
     lost = out & showing(pairs, seen) if out.any() else out

@@ -134,8 +134,8 @@ def divided(
 
     Args:
         rows: (bucket, IPC bytes).
-        wanted: `HoldoutOptions`; or `{"as": [URLs]}`: the groups that the pairs of these parts are of, for pairs that were made from
-            pairs which are divided already.
+        wanted: `HoldoutOptions`; or `{"as": [URLs]}` for pairs that were made from pairs which are divided already: those parts'
+            groups.
         seed: The recipe's.
 
     Returns:

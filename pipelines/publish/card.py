@@ -111,8 +111,8 @@ with tarfile.open(sorted(glob.glob("train/KIND-*.tar"))[0]) as tar:
 
 
 _HELD_OUT = """\
-Held out for evaluation, the split `validation`: whole photographs, documents and sentences with all of their pairs, drawn by hash. No
-photograph and no text of a held-out pair is in a pair of its kind in `train`.
+Held out for evaluation, the split `validation`: whole photographs, documents and sentences with all of their pairs,
+drawn by hash. No photograph and no text of a held-out pair is in a pair of its kind in `train`.
 """
 
 

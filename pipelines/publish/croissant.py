@@ -137,9 +137,9 @@ def _told(manifest: DatasetManifest, field: str) -> str:
 def croissant(manifest: DatasetManifest) -> bytes:
     """Writes croissant.json.
 
-    Each kind has, in each split, four record sets (`left`, `right`, `text`, `rest`) that share the field `key`: the reference reader
-    joins no more than two tables, so they are not joined here. There is no datePublished: a version holds no clock, and
-    a made-up date would be a lie.
+    Each kind has, in each split, four record sets (`left`, `right`, `text`, `rest`) that share the field `key`: the
+    reference reader joins no more than two tables, so they are not joined here. There is no datePublished: a version
+    holds no clock, and a made-up date would be a lie.
 
     Args:
         manifest: The version. `recipe["card"]` may hold title, description and license.

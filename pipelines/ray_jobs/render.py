@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import storage
+from pipelines.dataset import SPLITS
 from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
-from pipelines.dataset import SPLITS
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
 from pipelines.ray_jobs.session import Session
