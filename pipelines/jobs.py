@@ -71,10 +71,9 @@ def passes(error: BaseException | None) -> bool:
     False for what comes again each time: a bad input, a full disk, a broken rule.
     """
     while error is not None:
-        if isinstance(error, JobError):
-            if error.passing:
-                return True
-        elif (
+        if getattr(error, "passing", False):
+            return True
+        if (
             isinstance(error, ConnectionError | TimeoutError)
             or type(error).__name__ in _PASSING_NAMES
             or (isinstance(error, OSError) and error.errno in _PASSING)

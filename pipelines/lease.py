@@ -34,7 +34,9 @@ _log = logging.getLogger(__name__)
 
 
 class LeaseError(Exception):
-    """The lease was lost: its owner was silent for longer than the term, and another took it."""
+    """The lease was lost: its owner was silent for longer than the term, and another took it. Trying again waits for that one."""
+
+    passing = True
 
 
 class StoppedError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -45,10 +46,8 @@ class Node:
     def kill(self) -> None:
         """Kills the node with -9, all of it at once, as a machine that loses its power."""
         for pid in self.family():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.wait()
 
 
@@ -145,7 +144,10 @@ class RayCluster:
 
     def alive(self) -> int:
         """Nodes that the head counts as alive."""
-        program = "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR', log_to_driver=False); print(sum(n['Alive'] for n in ray.nodes()))"
+        program = (
+            "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR', log_to_driver=False); "
+            "print(sum(node['Alive'] for node in ray.nodes()))"
+        )
         done = subprocess.run(
             [sys.executable, "-c", program, f"127.0.0.1:{self.port}"],
             env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=True,
@@ -173,8 +175,6 @@ class RayCluster:
                     node.process.wait()
             for pid in family:
                 if pid != node.process.pid and Path(f"/proc/{pid}").exists():
-                    try:
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
         subprocess.run(["rm", "-rf", self.folder], check=False)

@@ -40,7 +40,11 @@ class Promotion(BaseModel):
         default_factory=dict, description="kind -> most of the champion's samples that may be missing, as a share"
     )
     max_error_rise: float | None = Field(
-        default=None, ge=0, le=1, allow_inf_nan=False, description="most that the error rate may be above the champion's"
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="most that the error rate may be above the champion's",
     )
     max_language_shift: float | None = Field(
         default=None,
@@ -51,7 +55,9 @@ class Promotion(BaseModel):
     )
 
 
-def against_champion(bounds: Promotion, manifest: DatasetManifest, champion: DatasetManifest | None) -> list[gate.Check]:
+def against_champion(
+    bounds: Promotion, manifest: DatasetManifest, champion: DatasetManifest | None
+) -> list[gate.Check]:
     """Holds a version against the champion; nothing where there is none yet.
 
     These checks are no part of the manifest: what a version holds must not depend on what came before it.
@@ -65,7 +71,8 @@ def against_champion(bounds: Promotion, manifest: DatasetManifest, champion: Dat
         checks.append(gate.most(f"{kind}: share of the champion's samples lost", lost, share))
     if bounds.max_error_rise is not None:
         rates = [
-            error_rate([step for _, steps in sorted(one.ledger.items()) for step in steps]) for one in (manifest, champion)
+            error_rate([step for _, steps in sorted(one.ledger.items()) for step in steps])
+            for one in (manifest, champion)
         ]
         checks.append(gate.most("error rate above the champion's", rates[0] - rates[1], bounds.max_error_rise))
     if bounds.max_language_shift is not None:

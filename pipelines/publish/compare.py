@@ -84,7 +84,11 @@ def compare(a: str, b: str, said: Callable[[str], None] | None = None) -> Differ
 def _samples(folder: str, manifest: DatasetManifest, kind: str, said: Callable[[str], None]) -> pa.Table:
     """Key, source and language of the right text of each sample of a kind."""
     schema = pa.schema(
-        [("key", pa.string()), ("source", pa.dictionary(pa.int32(), pa.string())), ("lang", pa.dictionary(pa.int32(), pa.string()))]
+        [
+            ("key", pa.string()),
+            ("source", pa.dictionary(pa.int32(), pa.string())),
+            ("lang", pa.dictionary(pa.int32(), pa.string())),
+        ]
     )
     tables = [schema.empty_table()]
     for shard in manifest.shards:
@@ -96,7 +100,10 @@ def _samples(folder: str, manifest: DatasetManifest, kind: str, said: Callable[[
                 sources.append(source)
                 languages.append(language)
             tables.append(
-                pa.table([keys, pa.array(sources).dictionary_encode(), pa.array(languages).dictionary_encode()], schema=schema)
+                pa.table(
+                    [keys, pa.array(sources).dictionary_encode(), pa.array(languages).dictionary_encode()],
+                    schema=schema,
+                )
                 if keys
                 else schema.empty_table()
             )
@@ -124,10 +131,17 @@ def _dropped(a: DatasetManifest, b: DatasetManifest) -> dict[tuple[str, str, str
         count: Counter[tuple[str, str, str]] = Counter()
         for kind, steps in manifest.ledger.items():
             for step in steps:
-                for rule, rows in [*step.dropped.items(), *((f"{reason} (error)", n) for reason, n in step.errors.items())]:
+                for rule, rows in [
+                    *step.dropped.items(),
+                    *((f"{reason} (error)", n) for reason, n in step.errors.items()),
+                ]:
                     count[kind, step.step, rule] += rows
         counts.append(count)
-    return {key: (counts[0][key], counts[1][key]) for key in sorted({*counts[0], *counts[1]}) if counts[0][key] != counts[1][key]}
+    return {
+        key: (counts[0][key], counts[1][key])
+        for key in sorted({*counts[0], *counts[1]})
+        if counts[0][key] != counts[1][key]
+    }
 
 
 def _settings(a: DatasetManifest, b: DatasetManifest) -> dict[str, tuple[Any, Any]]:

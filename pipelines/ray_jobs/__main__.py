@@ -52,7 +52,7 @@ def work(url: str) -> None:
     """
     spec = orjson.loads(storage.read_bytes(url))
     function = function_of(spec["function"])
-    place = storage.join(spec["job"]["folder"], PROGRESS)
+    place = storage.join(url.rpartition("/")[0], PROGRESS)
     began = told = said = time.monotonic()
 
     def progress(rows: int, done: int) -> None:
@@ -67,7 +67,6 @@ def work(url: str) -> None:
 
     session = Session("auto", None, spec["actors"])
     try:
-        # Whatever a record says is told by itself: rows are not counted here.
         for _ in units.run(
             function,
             spec["job"],

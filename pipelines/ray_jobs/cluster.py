@@ -45,10 +45,10 @@ def submission_id(run: str, folder: str, attempt: int) -> str:
 
     Args:
         run: The flow run's id.
-        folder: The stage's folder; its last part, `<stage>-<key>`, is what counts.
+        folder: The stage's folder; `<stage>-<key>` in it is what counts.
         attempt: From 1.
     """
-    stage = folder.rstrip("/").rsplit("/", 1)[-1]
+    stage = folder.rstrip("/").rpartition("/stages/")[2] or folder.rstrip("/").rsplit("/", 1)[-1]
     return "-".join(re.sub(r"[^A-Za-z0-9_-]", "_", word) for word in ("pixelpairs", run, stage, str(attempt)))
 
 
@@ -86,15 +86,18 @@ class Cluster:
             JobError: A unit failed, the job was stopped, or the cluster is lost (which may pass).
         """
         folder = job["folder"]
+        # Ranges of one stage can be worked on at once: each has files of its own.
+        control = storage.join(folder, "jobs", "-".join(map(str, job["range"]))) if "range" in job else folder
         if units:
+            storage.make_folder(control)
             spec = {
                 "function": f"{function.__module__}.{function.__name__}",
                 "job": job,
                 "units": units,
                 "actors": self.actors,
             }
-            storage.write_bytes(storage.join(folder, JOB), orjson.dumps(spec, option=orjson.OPT_SORT_KEYS))
-            self._finish(folder, progress, stop)
+            storage.write_bytes(storage.join(control, JOB), orjson.dumps(spec, option=orjson.OPT_SORT_KEYS))
+            self._finish(control, progress, stop)
         for unit in units:
             # Written by a job that ended well a moment ago: read back, byte for byte, by the stage that verifies.
             record = finished(folder, unit["path"], content=False)
