@@ -189,6 +189,33 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
                 say(f"stage: {stage}: {why}")
 
     @app.command()
+    def render(
+        recipe: Annotated[Path, typer.Argument(help="the recipe")],
+        root: Annotated[str, _ROOT] = _DEFAULT_ROOT,
+        kind: Annotated[list[str] | None, typer.Option(help="kind of pairs; repeat; default: all")] = None,
+        first: Annotated[int, typer.Option(min=0, help="number of the first shard of each kind")] = 0,
+        last: Annotated[int | None, typer.Option(min=1, help="number of the first that is not rendered")] = None,
+        workers: Annotated[int | None, typer.Option(min=1, help="workers of Beam and Ray")] = None,
+        partition: Annotated[str | None, typer.Option(help="stands for {partition} in the recipe")] = None,
+    ) -> None:
+        """Render a build's shards, or a range of them, and publish nothing. Several ranges can run at once."""
+        environment.settle()
+        from flows.context import Context, share
+        from flows.display import showing
+        from flows.guardian import watch_over_this_process
+        from flows.render import render_shards
+
+        with exit_codes():
+            context = Context()
+            share(context)
+            watch_over_this_process()
+            with showing(context.board, out):
+                render_shards(
+                    recipe=str(recipe), root=root, kinds=kind or [], first=first, last=last, workers=workers,
+                    partition=partition,
+                )  # fmt: skip
+
+    @app.command()
     def backfill(
         recipe: Annotated[str, typer.Argument(help="the recipe; {partition} in its path is filled in")],
         root: Annotated[str, _ROOT] = _DEFAULT_ROOT,
