@@ -6,24 +6,19 @@ import json
 import os
 import signal
 import subprocess
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.conftest import REPO
-from tests.e2e.conftest import Cli, Undisturbed, Version, champion, command, write_recipe
+from tests.e2e.conftest import Undisturbed, Version, command
+from tests.e2e.sites import SECONDS, Site, many_shards_recipe
 from tests.ray_cluster import RayCluster
 
 pytestmark = pytest.mark.engine
-
-SHARD = {"samples": 3, "per_kind": {"image_alt": 2}}
-_SECONDS = 400
 
 
 @pytest.fixture(scope="module")
@@ -36,81 +31,17 @@ def cluster() -> Iterator[RayCluster]:
         made.stop()
 
 
-@pytest.fixture(scope="module")
-def many_shards(undisturbed: Undisturbed, small_input: Path, cli: Cli) -> Version:
-    """What the small build gives in many small shards, without a cluster and without trouble."""
-    done = cli("build", _recipe(small_input, "local"), "--root", undisturbed.root)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (pointer,) = undisturbed.root.glob("datasets/many_shards/champion.json")
-    folder = pointer.parent / json.loads(pointer.read_text())["version"]
-    return Version(folder, json.loads((folder / "MANIFEST.json").read_text()))
-
-
-def _recipe(small_input: Path, address: str) -> Path:
-    recipe = yaml.safe_load((small_input / "recipe.yaml").read_text())
-    recipe |= {"name": "many_shards", "shards": SHARD, "runtime": {"ray": {"address": address}, "lease_seconds": 5}}
-    return write_recipe(small_input / f"many_shards_{address.rpartition(':')[2]}.yaml", recipe)
-
-
-class Site:
-    """A root in which all is done that comes before rendering, and the cluster that renders."""
-
-    def __init__(
-        self, root: Path, before: Path, recipe: Path, cluster: RayCluster, environment: dict[str, str]
-    ) -> None:
-        self.root, self.recipe, self.cluster = root, recipe, cluster
-        self.environment = {**environment, **cluster.environment}
-        (root / "stages").mkdir(parents=True)
-        for stage in before.glob("stages/*"):
-            if stage.name.startswith(("annotate-", "select-", "word_drop-")):
-                subprocess.run(["cp", "-al", stage, root / "stages"], check=True)
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Starts a build."""
-        words = command(["build", self.recipe, "--root", self.root, "-v"])
-        with (self.root / "log").open("ab") as log:
-            return subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, cwd=REPO)
-
-    def log(self) -> str:
-        """What builds have said."""
-        return (self.root / "log").read_text()
-
-    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes]) -> None:
-        """Waits until so many shards are there."""
-        deadline = time.monotonic() + _SECONDS
-        while len(list(self.root.glob("stages/render-*/records/*.json"))) < count:
-            assert process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.02)
-
-    def finish(self, process: subprocess.Popen[bytes] | None = None) -> Version:
-        """Waits for a build, or runs one, and gives what it has published."""
-        assert (process or self.start()).wait(timeout=_SECONDS) == 0, self.log()
-        return champion(self.root)
-
-    def jobs(self) -> list[dict[str, Any]]:
-        """What the cluster knows of jobs for this root."""
-        token = Path(self.cluster.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
-        request = urllib.request.Request(  # noqa: S310 (loopback)
-            f"{self.cluster.address}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return [job for job in json.load(answer) if str(self.root) in json.dumps(job.get("metadata"))]
-
-    def total(self) -> int:
-        """Shards that rendering makes."""
-        return sum(
-            len(json.loads(path.read_text())["parts"]) for path in self.root.glob("stages/render-*/MANIFEST.json")
-        )
-
-
 @pytest.fixture
 def site(
     tmp_path: Path, undisturbed: Undisturbed, many_shards: Version, small_input: Path, cluster: RayCluster,
     prefect_environment: dict[str, str],
 ) -> Site:  # fmt: skip
     return Site(
-        tmp_path / "root", undisturbed.root, _recipe(small_input, cluster.address), cluster, prefect_environment
+        tmp_path / "root",
+        undisturbed.root,
+        many_shards_recipe(small_input, cluster.address),
+        cluster,
+        prefect_environment,
     )
 
 
@@ -139,7 +70,7 @@ def test_three_nodes_one_of_which_is_killed(site: Site, many_shards: Version) ->
 def test_a_process_without_the_token_is_told_so(site: Site) -> None:
     site.environment |= {"RAY_AUTH_TOKEN": "0" * 64}
     site.environment.pop("RAY_AUTH_TOKEN_PATH")
-    assert site.start().wait(timeout=_SECONDS) == 1
+    assert site.start().wait(timeout=SECONDS) == 1
     assert "RAY_AUTH_TOKEN_PATH" in site.log()
     assert not list(site.root.glob("datasets/*"))
 
@@ -183,7 +114,7 @@ def test_an_orphan_is_stopped_by_reap(site: Site) -> None:
         pytest.skip("the cluster was done before the kill")
     _set_crashed(site.environment, running["metadata"]["pixelpairs_run"])  # what the automation does after 540 s
     words = command(["reap", site.cluster.address])
-    done = subprocess.run(words, env=site.environment, capture_output=True, text=True, cwd=REPO, timeout=_SECONDS)
+    done = subprocess.run(words, env=site.environment, capture_output=True, text=True, cwd=REPO, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert running["submission_id"] in done.stdout
     assert not [job for job in site.jobs() if job["status"] in ("PENDING", "RUNNING")]
