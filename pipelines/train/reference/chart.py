@@ -9,7 +9,16 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-COLOURS: Final[tuple[str, ...]] = ("#1f6fb4", "#d9590b", "#2b8a3e", "#8e44ad", "#b8860b", "#c2185b", "#00838f", "#5d4037")
+COLOURS: Final[tuple[str, ...]] = (
+    "#1f6fb4",
+    "#d9590b",
+    "#2b8a3e",
+    "#8e44ad",
+    "#b8860b",
+    "#c2185b",
+    "#00838f",
+    "#5d4037",
+)
 GREY: Final[str] = "#777777"
 _SCALE: Final[int] = 2  # drawn so much larger and shrunk: Pillow's lines have steps
 _INK: Final[str] = "#333333"
@@ -17,7 +26,7 @@ Point = tuple[float, float]
 
 
 def ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers from `low` to `high`, at most so many: steps of 1, 2 or 5 times a power of ten."""
+    """Round numbers from `low` to `high`, at least one and at most so many (4 or more): steps of 1, 2 or 5 times a power of ten."""
     if not high > low:
         return [low]
     raw = (high - low) / max(1, most - 1)
@@ -119,7 +128,7 @@ class Chart:
 
     def save(self, path: Path) -> None:
         """Writes the PNG; the legend goes to the upper right, in as many rows as it needs."""
-        left, top, right, bottom = self._box
+        left, top, right, _ = self._box
         self._pen.rectangle(self._box, outline=GREY, width=_SCALE)
         y = top + 10 * _SCALE
         x = right - 12 * _SCALE

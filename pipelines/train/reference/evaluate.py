@@ -1,7 +1,4 @@
-"""What a tower is worth, on pairs that it was not trained on.
-
-    python -m pipelines.train.reference.evaluate --weights W.safetensors --dataset VERSION_DIR [--classes FILE] [--out DIR]
-"""
+"""What a tower is worth, on pairs that it was not trained on."""
 
 from __future__ import annotations
 
@@ -67,8 +64,8 @@ class Evaluation:
         """Entries of `result.json`.
 
         Returns:
-            `retrieval_by_kind`; `retrieval`, that of photographs, or of the first kind without them, None without any; `modality_gap`
-            between photographs and their texts, where there are any; `zero_shot`, where classes were given.
+            `retrieval_by_kind`; `retrieval`, that of photographs, or of the first kind without them, None without any;
+            `modality_gap` between photographs and their texts, where there are any; `zero_shot`, where classes were given.
         """
         found = {kind: embedded.entries() for kind, embedded in self.kinds.items()}
         entries: dict[str, Any] = {
@@ -82,9 +79,7 @@ class Evaluation:
         return entries
 
 
-def measure(
-    tower: Tower, decoder: Decoder, held: Mapping[str, Sequence[Sample]], device: torch.device
-) -> Evaluation:
+def measure(tower: Tower, decoder: Decoder, held: Mapping[str, Sequence[Sample]], device: torch.device) -> Evaluation:
     """Embeds all held-out pairs.
 
     Args:
@@ -112,11 +107,3 @@ def evaluate(
 ) -> dict[str, Any]:
     """The entries of `measure`, for whoever needs no more."""
     return measure(tower, decoder, held, device).entries()
-
-
-if __name__ == "__main__":
-    import sys
-
-    from pipelines.train.reference.evaluate_command import main
-
-    sys.exit(main())

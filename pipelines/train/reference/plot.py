@@ -73,9 +73,7 @@ def plot_similarities(path: Path, found: Similarities, title: str) -> None:
         for part in (found.matched, found.unmatched)
     ]
     top = max(max(heights[0]), max(heights[1]))
-    chart = Chart(
-        title, x="cosine", y="density", x_range=(float(edges[0]), float(edges[-1])), y_range=(0, top * 1.15)
-    )
+    chart = Chart(title, x="cosine", y="density", x_range=(float(edges[0]), float(edges[-1])), y_range=(0, top * 1.15))
     for values, name, colour in zip(heights, ("matched pairs", "unmatched pairs"), COLOURS, strict=False):
         chart.steps(edges.tolist(), values, colour, name)
     chart.save(path)

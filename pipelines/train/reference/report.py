@@ -203,7 +203,11 @@ def _found(kind: str, embedded: Embedded, decoder: Decoder, background: int) -> 
     for row, query in enumerate(order):
         cosines: Tensor = embedded.left[near[row]] @ asked[row]
         found = [
-            {"pic": left[i], "words": f"{cosine:.2f}{' own' if i == query else ''}", "mark": "own" if i == query else ""}
+            {
+                "pic": left[i],
+                "words": f"{cosine:.2f}{' own' if i == query else ''}",
+                "mark": "own" if i == query else "",
+            }
             for i, cosine in zip(near[row].tolist(), cosines.tolist(), strict=True)
         ]
         if query not in near[row].tolist():
@@ -227,9 +231,15 @@ def _settings(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
         if isinstance(value, Mapping) and value:
             rows += _settings(value, f"{prefix}{name}.")
         else:
-            words = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, default=str)
+            words = _words(value)
             rows.append((_short(f"{prefix}{name}"), _short(words)))
     return rows
+
+
+def _words(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _short(value: object) -> str:

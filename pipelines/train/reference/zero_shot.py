@@ -1,7 +1,7 @@
 """Zero-shot classification: each class is a text, rendered, and a photograph is of the class whose text is nearest.
 
-A class's vector is the mean of its prompts' (CLIP's prompt ensembling, Radford et al. 2021, section 3.1.4), in each language by itself
-and over all languages.
+A class's vector is the mean of its prompts' (CLIP's prompt ensembling, Radford et al. 2021, section 3.1.4), in each language by
+itself and over all languages.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def _class_set(found: Any, where: str) -> ClassSet:
         if not isinstance(prompts, list) or not prompts or any(BLANK not in str(prompt) for prompt in prompts):
             raise ClassesError(f"{where}: templates.{language}: a list of prompts, each with {{}} for the class")
     if not isinstance(classes, dict) or not 2 <= len(classes) <= MAX_CLASSES:
-        raise ClassesError(f"{where}: classes: 2 to {MAX_CLASSES} of them, a list of names or name -> language -> words")
+        raise ClassesError(
+            f"{where}: classes: 2 to {MAX_CLASSES} of them, a list of names or name -> language -> words"
+        )
     for name, words in classes.items():
         words = words if isinstance(words, dict) else {"en": words}
         classes[name] = words
