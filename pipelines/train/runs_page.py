@@ -6,12 +6,14 @@ out, texts are escaped and cut, and only folders that are named as our runs are 
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
+
+import jinja2
 
 from pipelines import storage
 
@@ -19,22 +21,6 @@ PAGE: Final[str] = "index.html"
 _RUN = re.compile(r"[0-9a-f]{16}")
 _MOST: Final[int] = 1000
 _MAX_BYTES: Final[int] = 4 << 20
-_HEAD: Final[str] = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>Training runs</title><style>
-:root { --paper: #fbfaf7; --card: #fff; --ink: #1d2327; --soft: #5d666d; --line: #dcdad3; --kept: #2f7d6b; }
-@media (prefers-color-scheme: dark) { :root { --paper: #15181a; --card: #1d2124; --ink: #e7e6e2; --soft: #a0a8ad; --line: #353b3f; --kept: #48a890; } }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 24px 20px 64px; }
-h1 { font-size: 28px; margin: 0 0 12px; } a { color: var(--kept); } .soft { color: var(--soft); }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: start; padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; color: var(--soft); font-size: 13px; } .num { text-align: end; }
-</style></head><body><main>
-"""
 _COLUMNS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("steps", ("steps",), "{:,.0f}"),
     ("loss", ("loss_last",), "{:.3f}"),
@@ -58,8 +44,7 @@ def _number(found: Any, path: tuple[str, ...], form: str) -> str:
 
 
 def _word(found: Any) -> str:
-    text = "".join(c if c.isprintable() else "\ufffd" for c in str(found)[:80])
-    return html.escape(text)
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(found)[:80])
 
 
 def _outcome(path: Path) -> dict[str, Any]:
@@ -73,6 +58,19 @@ def _outcome(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _run(folder: Path, outcome: str) -> dict[str, Any]:
+    told = _outcome(folder / outcome)
+    result = told["result"] if isinstance(told.get("result"), dict) else {}
+    return {
+        "name": folder.name,
+        "page": (folder / "report.html").is_file(),
+        "state": _word(told.get("state", "not finished")),
+        "model": _word(result.get("model", "-")),
+        "control": _word(result.get("control", "-")),
+        "numbers": [_number(result, path, form) for _, path, form in _COLUMNS],
+    }
+
+
 def render(jobs: Path, outcome: str) -> bytes:
     """The page of the runs that lie in a folder.
 
@@ -83,21 +81,15 @@ def render(jobs: Path, outcome: str) -> bytes:
     Returns:
         UTF-8; runs by name, the first thousand.
     """
-    names = sorted(entry.name for entry in jobs.iterdir() if _RUN.fullmatch(entry.name) and entry.is_dir())
-    rows = []
-    for name in names[:_MOST]:
-        told = _outcome(jobs / name / outcome)
-        result = told.get("result") if isinstance(told.get("result"), dict) else {}
-        page = f'<a href="{name}/report.html">{name}</a>' if (jobs / name / "report.html").is_file() else name
-        cells = [f"<td>{page}</td>", f"<td>{_word(told.get('state', 'not finished'))}</td>"]
-        cells += [f"<td>{_word(result.get(key, '-'))}</td>" for key in ("model", "control")]
-        cells += [f'<td class="num">{_number(result, path, form)}</td>' for _, path, form in _COLUMNS]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    heads = ["run", "state", "model", "control", *(heading for heading, _, _ in _COLUMNS)]
-    head = "".join(f'<th{" class=num" if number > 3 else ""}>{name}</th>' for number, name in enumerate(heads))
-    more = f'<p class="soft">and {len(names) - _MOST:,} more</p>' if len(names) > _MOST else ""
-    body = f'<h1>Training runs</h1><p class="soft"><a href="../report.html">The version</a></p><div class="scroll"><table><tr>{head}</tr>'
-    return f"{_HEAD}{body}{''.join(rows)}</table></div>{more}</main></body></html>\n".encode("utf-8", "replace")
+    folders = sorted(entry for entry in jobs.iterdir() if _RUN.fullmatch(entry.name) and entry.is_dir())
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    source = resources.files("pipelines.train").joinpath("runs_page.html.j2").read_text(encoding="utf-8")
+    page = environment.from_string(source).render(
+        columns=[heading for heading, _, _ in _COLUMNS],
+        runs=[_run(folder, outcome) for folder in folders[:_MOST]],
+        more=max(0, len(folders) - _MOST),
+    )
+    return page.encode("utf-8", "replace")
 
 
 def write(jobs: str, outcome: str) -> None:
