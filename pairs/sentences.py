@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pairs import arrow, boundaries, characters, keys, language, neighbours, paragraphs, reasons
 from pairs.paragraphs import MAX_PARAGRAPH_CHARS
 from pairs.schema import PAIR_SCHEMA
+from pairs.spans import Spans
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -178,12 +179,12 @@ def annotate(
     wanted = open_line & ~(wrong_lang | is_code | too_short)[lines.doc]
     doc, number = lines.doc[wanted], lines.number[wanted]
 
-    found, counts = boundaries.split(lines.text.filter(pa.array(wanted)), doc_lang.take(pa.array(doc)))
+    found, counts = boundaries.cut(lines.spans.take(wanted), doc_lang.take(pa.array(doc)))
     paragraph = np.repeat(np.arange(len(counts)), counts)
-    sentences = pc.utf8_trim(found, " ")
-    filled = arrow.mask(pc.not_equal(sentences, ""))
+    sentences = found.trim()
+    filled = sentences.chars > 0
     if not filled.all():
-        sentences, paragraph = sentences.filter(pa.array(filled)), paragraph[filled]
+        sentences, paragraph = sentences.take(filled), paragraph[filled]
     place = paragraphs.number_in(paragraph)
     left = np.flatnonzero(paragraph[1:] == paragraph[:-1]) if len(paragraph) else np.zeros(0, np.int64)
     where = paragraph[left]
@@ -234,14 +235,14 @@ def _too_short(lines: paragraphs.Lines, size: Ints, least: int) -> Bools:
     short: Bools = size < least
     rows = np.flatnonzero(short[lines.doc])
     if len(rows):
-        dense = characters.measure(lines.text.take(pa.array(rows))).dense
+        dense = characters.measure_spans(lines.spans.take(rows)).dense
         short &= size + np.bincount(lines.doc[rows], weights=dense, minlength=len(size)) < least
     return short
 
 
-def _sides(sentences: pa.StringArray, facts: neighbours.Facts, left: Ints) -> dict[str, pa.Array]:
+def _sides(sentences: Spans, facts: neighbours.Facts, left: Ints) -> dict[str, pa.Array]:
     """Texts and facts of both sides of neighbours."""
-    columns = {"left_text": sentences.take(pa.array(left)), "right_text": sentences.take(pa.array(left + 1))}
+    columns = {"left_text": sentences.take(left).texts(), "right_text": sentences.take(left + 1).texts()}
     for name, values in facts.items():
         columns[f"left_{name}"] = pa.array(values[left])
         columns[f"right_{name}"] = pa.array(values[left + 1])
