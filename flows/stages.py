@@ -32,7 +32,7 @@ from pipelines.sources.spec import DocumentsSource, ImageTextSource
 from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
-ANNOTATE_CODE = "4"
+ANNOTATE_CODE = "5"
 PAIRS_CODE = "4"
 TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pairs import arrow, spans
 from pairs.jit import jit
@@ -251,7 +250,9 @@ def measure(texts: pa.StringArray, *, expected: Sequence[frozenset[str]] = (), w
     return measure_spans(spans.decode(texts), expected=expected, which=which)
 
 
-def measure_spans(texts: spans.Spans, *, expected: Sequence[frozenset[str]] = (), which: Ints | None = None) -> Measures:
+def measure_spans(
+    texts: spans.Spans, *, expected: Sequence[frozenset[str]] = (), which: Ints | None = None
+) -> Measures:
     """`measure` of texts that are decoded."""
     sets = np.zeros((len(expected) + 1, len(SCRIPTS)), bool)
     for number, scripts in enumerate(expected):

@@ -249,7 +249,16 @@ def _step(h: Any, byte: Any) -> Any:
 
 @jit
 def _letters(
-    data: Any, at: int, end: int, words: Any, word_row: Any, letter: Any, size: Any, rest: Any, starts: Any, word: Any,
+    data: Any,
+    at: int,
+    end: int,
+    words: Any,
+    word_row: Any,
+    letter: Any,
+    size: Any,
+    rest: Any,
+    starts: Any,
+    word: Any,
     maxn: int,
 ) -> tuple[int, int]:
     """Cuts one text into words, each between `<` and `>`, and these into letters; returns how many of both.
@@ -348,28 +357,29 @@ def _parts(
     for at in range(n):
         hashes[places] = at
         places += known[at] != 0
-    found = number = 0
+    found: Any = 0
+    number = 0
     for place in range(places):
-        at = np.int64(hashes[place])
-        held = known[at]
-        while number + 1 < count and starts[number + 1] <= at:
+        here = np.int64(hashes[place])
+        held = known[here]
+        while number + 1 < count and starts[number + 1] <= here:
             number += 1
         rows[found] = ~word[number]
         found += np.int64(held >> np.uint32(31))
         for level in range(maxn - minn + 1):
-            rows[found] = np.int64(bucket[level, at])
+            rows[found] = np.int64(bucket[level, here])
             found += np.int64((held >> np.uint32(level)) & np.uint32(1))
     for place in range(found):
-        b = max(rows[place], 0)
-        below = kept[b >> 5, 0] & np.uint32((np.uint32(1) << np.uint32(b & 31)) - np.uint32(1))
+        this = max(rows[place], 0)
+        below = kept[this >> 5, 0] & np.uint32((np.uint32(1) << np.uint32(this & 31)) - np.uint32(1))
         # How many bits stand there: the trick that compilers know as one instruction.
         below = np.uint32(below - ((below >> np.uint32(1)) & np.uint32(0x55555555)))
         below = np.uint32((below & np.uint32(0x33333333)) + ((below >> np.uint32(2)) & np.uint32(0x33333333)))
         below = np.uint32((below + (below >> np.uint32(4))) & np.uint32(0x0F0F0F0F))
         below = np.uint32(below * np.uint32(0x01010101)) >> np.uint32(24)
-        gram = np.int64(kept[b >> 5, 1]) + np.int64(below)
+        gram = np.int64(kept[this >> 5, 1]) + np.int64(below)
         rows[place] = gram if rows[place] >= 0 else ~rows[place]
-    return found
+    return int(found)
 
 
 @jit
@@ -396,7 +406,21 @@ def _predict(
             continue
         n, count = _letters(data, at, end, words, word_row, letter, size, rest, starts, word, maxn)
         found = _parts(
-            n, count, kept, np.uint32(buckets), minn, maxn, letter, size, rest, starts, word, hashes, bucket, known, rows
+            n,
+            count,
+            kept,
+            np.uint32(buckets),
+            minn,
+            maxn,
+            letter,
+            size,
+            rest,
+            starts,
+            word,
+            hashes,
+            bucket,
+            known,
+            rows,
         )
         if end_row >= 0:
             rows[found] = end_row

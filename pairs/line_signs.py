@@ -1,8 +1,8 @@
 """Where the lines of documents lie, and which signs each holds: two compiled passes, so that patterns and repairs run only where
 they can find something.
 
-`outline` looks at bytes for line ends and for what must be repaired before a document is cut; `table` is what `spans.read` notes while it
-decodes the lines, `about` what follows from that for their repairs and for what they are.
+`outline` looks at bytes for line ends and for what must be repaired before a document is cut; `table` is what `spans.read` notes
+while it decodes the lines, `about` what follows from that for their repairs and for what they are.
 """
 
 from __future__ import annotations
@@ -98,13 +98,12 @@ def _outline(data: Any, offsets: Any, table: Any, held: Any, begin: Any, end: An
         line = 0
         at = first
         while at <= last:
+            while at < last and table[data[at]] == 0:
+                at += 1
             size = 1
             if at < last:
                 byte = data[at]
                 here = table[byte]
-                if here == 0:
-                    at += 1
-                    continue
                 if here != 64:
                     if here != 4 or (at + 1 < last and data[at + 1] == 0x3A):  # [:
                         signs |= here
@@ -165,7 +164,9 @@ def _about(code: Any, first: int, end: int, signs: Any, pairs: Any) -> Any:
             bars += c == 0x7C
             angles += c == 0x203A
             arrows += c == 0x2192
-            dots += (c == 0xB7 or c == 0x2022) and at > first and code[at - 1] == 32 and at + 1 < end and code[at + 1] == 32
+            dots += (
+                (c == 0xB7 or c == 0x2022) and at > first and code[at - 1] == 32 and at + 1 < end and code[at + 1] == 32
+            )
         if bars >= 2 or angles >= 2 or arrows >= 2:
             found |= np.uint32(1 << 27)
         elif dots >= 3:

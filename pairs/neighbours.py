@@ -23,6 +23,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
 
+
 @dataclass
 class Drawn:
     """What was drawn.

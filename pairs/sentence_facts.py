@@ -38,10 +38,11 @@ _BOILERPLATE: Final = {
     "конфиденциальности": r"политик\w+ конфиденциальности", "все права": r"все права защищены", "нажмите": r"нажмите",
     "подписывайтесь": r"подписывайтесь", "подпишитесь": r"подпишитесь", "читать далее": r"читать далее",
     "利用規約": r"利用規約", "版权所有": r"版权所有", "版權所有": r"版權所有", "著作権": r"著作権", "プライバシー": r"プライバシー",
-    "クッキー": r"クッキー", "クリックして": r"クリックして", "点击": r"点击", "點擊": r"點擊", "저작권": r"저작권", "무단": r"무단",
+    "クッキー": r"クッキー", "クリックして": r"クリックして", "点击": r"点击", "點擊": r"點擊",
+    "저작권": r"저작권", "무단": r"무단",
 }  # fmt: skip
-"""What pages say of themselves, in the languages that are commonest on the web; ours. Before each pattern a literal that stands in
-all it finds."""
+"""What pages say of themselves, in the languages that are commonest on the web; ours. Before each pattern a literal that stands
+in all it finds."""
 BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
 
 # Bits of code points; a pair's second bit is eight below its first, see `_signs`.
@@ -73,7 +74,11 @@ def _literals() -> tuple[Literals, Literals]:
 def measure(sentences: Spans) -> Facts:
     """What is measured of each sentence, each of shape (n,)."""
     measured = characters.measure_spans(sentences)
-    held, pairs, ends = np.zeros(len(sentences), np.uint32), np.zeros(len(sentences), np.uint32), np.zeros(len(sentences), bool)
+    held, pairs, ends = (
+        np.zeros(len(sentences), np.uint32),
+        np.zeros(len(sentences), np.uint32),
+        np.zeros(len(sentences), bool),
+    )
     _signs(sentences.code, sentences.begin, sentences.end, _table(), held, pairs, ends)
     boilerplate, markup = _literals()
     address = pairs & (_TWO_SLASHES | _TWO_W) != 0

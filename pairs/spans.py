@@ -49,6 +49,12 @@ class Spans:
         """Each cut to so many characters."""
         return Spans(self.code, self.begin, np.minimum(self.end, self.begin + max_chars))
 
+    def equals(self, other: Spans) -> npt.NDArray[np.bool_]:
+        """bool (n,): the texts that are those of n others, of the same code points."""
+        same = np.zeros(len(self), bool)
+        _equal(self.code, self.begin, self.end, other.begin, other.end, same)
+        return same
+
     def trim(self) -> Spans:
         """Each without spaces (U+0020) at its ends."""
         begin, end = self.begin.copy(), self.end.copy()
@@ -74,10 +80,10 @@ def decode(texts: pa.StringArray) -> Spans:
 
 
 @jit
-def _code_point(data: Any, at: int, end: int) -> tuple[Any, int]:
-    """The code point that begins at a byte of 0x80 or above, and where the next one begins; not UTF-8: U+FFFD, and the next byte."""
+def _code_point(data: Any, at: int, end: int) -> Any:
+    """The code point that begins at a byte of 0x80 or above, and where the next one begins; U+FFFD where there is no UTF-8."""
     byte = np.uint32(data[at])
-    size = 2 if byte >= 0xC2 and byte < 0xE0 else 3 if byte >= 0xE0 and byte < 0xF0 else 4 if byte >= 0xF0 and byte < 0xF5 else 1
+    size = 1 + (byte >= 0xC2) + (byte >= 0xE0) + (byte >= 0xF0) if byte < 0xF5 else 1
     if size == 1 or at + size > end:
         return np.uint32(0xFFFD), at + 1
     c = byte & np.uint32(0xFF >> (size + 1))
@@ -163,13 +169,27 @@ def _trim(code: Any, begin: Any, end: Any) -> None:
 
 
 @jit
+def _equal(code: Any, begin: Any, end: Any, begins: Any, ends: Any, same: Any) -> None:
+    for row in range(len(begin)):
+        size = end[row] - begin[row]
+        equal = ends[row] - begins[row] == size
+        at = 0
+        while equal and at < size:
+            equal = code[begin[row] + at] == code[begins[row] + at]
+            at += 1
+        same[row] = equal
+
+
+@jit
 def _sizes(code: Any, begin: Any, end: Any, offsets: Any) -> None:
     for row in range(len(begin)):
-        size = 0
+        size = end[row] - begin[row]
+        # Sums of narrow numbers are what a compiler does many at once.
+        more = np.uint32(0)
         for at in range(begin[row], end[row]):
             c = code[at]
-            size += 1 + (c > 0x7F) + (c > 0x7FF) + (c > 0xFFFF)
-        offsets[row + 1] = offsets[row] + size
+            more += np.uint32(c > np.uint32(0x7F)) + np.uint32(c > np.uint32(0x7FF)) + np.uint32(c > np.uint32(0xFFFF))
+        offsets[row + 1] = offsets[row] + size + np.int64(more)
 
 
 @jit

@@ -44,7 +44,18 @@ def cut(texts: Spans, langs: pa.StringArray) -> tuple[Spans, Ints]:
     ends = np.empty(int(texts.chars.sum()) + len(texts), np.int64)
     counts = np.zeros(len(texts), np.int64)
     total = kernel.cut(
-        texts.code, texts.begin, texts.end, lang, does, tables.look(), tables.flags(), tables.lower(), keys, kinds, ends, counts
+        texts.code,
+        texts.begin,
+        texts.end,
+        lang,
+        does,
+        tables.look(),
+        tables.flags(),
+        tables.lower(),
+        keys,
+        kinds,
+        ends,
+        counts,
     )
     ends = ends[:total].copy()
     begin = np.empty(total, np.int64)

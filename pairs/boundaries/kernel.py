@@ -11,6 +11,7 @@ import numpy as np
 
 from pairs.jit import jit
 
+
 @jit
 def _find(keys: Any, kinds: Any, key: Any) -> int:
     low, high = 0, len(keys)

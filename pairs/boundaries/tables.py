@@ -123,5 +123,3 @@ def language(tag: str | None) -> tuple[int, int]:
     does |= _SYLLABIC if base in abbreviations.SYLLABIC else 0
     does |= _ARMENIAN if base in ("hy", "hyw") else 0
     return number, does
-
-

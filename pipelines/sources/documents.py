@@ -87,7 +87,11 @@ def _json_lines(source: DocumentsSource, url: str, path: str, reading: Reading) 
                 except orjson.JSONDecodeError as error:
                     reading.error(path, f"line {number}", json_fault(line), error)
                     continue
-                found = [record[name] for name in names if isinstance(record.get(name), str)] if isinstance(record, dict) else []
+                found = (
+                    [record[name] for name in names if isinstance(record.get(name), str)]
+                    if isinstance(record, dict)
+                    else []
+                )
                 if not found:
                     reading.error(path, f"line {number}", "no_text", f"no string in field {' or '.join(names)}")
                     continue

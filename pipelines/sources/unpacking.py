@@ -112,7 +112,9 @@ def _header(data: bytes) -> int | None:
 
 
 def _zstd(file: BinaryIO) -> Iterator[bytes]:
-    return _frames(file, "zstd", _ZSTD_PIECE, lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj())
+    return _frames(
+        file, "zstd", _ZSTD_PIECE, lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    )
 
 
 def _bzip2(file: BinaryIO) -> Iterator[bytes]:
