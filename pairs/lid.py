@@ -377,8 +377,8 @@ def _parts(
         below = np.uint32((below & np.uint32(0x33333333)) + ((below >> np.uint32(2)) & np.uint32(0x33333333)))
         below = np.uint32((below + (below >> np.uint32(4))) & np.uint32(0x0F0F0F0F))
         below = np.uint32(below * np.uint32(0x01010101)) >> np.uint32(24)
-        gram = np.int64(kept[this >> 5, 1]) + np.int64(below)
-        rows[place] = gram if rows[place] >= 0 else ~rows[place]
+        row = np.int64(kept[this >> 5, 1]) + np.int64(below)
+        rows[place] = row if rows[place] >= 0 else ~rows[place]
     return int(found)
 
 
