@@ -105,9 +105,11 @@ def build(
 
 
 def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
-    from flows.build import Context, build_dataset, prepare, share
+    from flows.build import build_dataset
+    from flows.context import Context, share
     from flows.display import showing, summary
     from flows.guardian import watch_over_this_process
+    from flows.prepare import prepare
 
     signal.signal(signal.SIGTERM, _terminate)
     prepare(recipe, root, workers)  # the user's mistakes come to light before anything starts

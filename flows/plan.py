@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from flows.build import prepare
+from flows.prepare import prepare
 from flows.stages import Build
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest

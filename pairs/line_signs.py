@@ -181,8 +181,10 @@ def _about(code: Any, first: int, end: int, signs: Any, pairs: Any) -> Any:
             like |= (c == 0x64 and second == 0x65) or (c == 0x70 and second == 0x75)  # def, public
         if signs & np.uint32(1 << 20):  # PAREN: function (
             for at in range(first + 8, end):
+                if code[at] != 0x28:
+                    continue
                 near = at - 1 if code[at - 1] != 32 else at - 2
-                like |= code[at] == 0x28 and code[near] == 0x6E and code[near - 1] == 0x6F and code[near - 2] == 0x69
+                like |= code[near] == 0x6E and code[near - 1] == 0x6F and code[near - 2] == 0x69
         if like:
             found |= np.uint32(1 << 26)
     if c == 0x69 and end - first > 7 and code[first + 1] == 0x6D and code[first + 2] == 0x70:  # import

@@ -14,14 +14,13 @@ from pairs.jit import jit
 
 @jit
 def _find(keys: Any, kinds: Any, key: Any) -> int:
-    low, high = 0, len(keys)
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return int(kinds[low]) if low < len(keys) and keys[low] == key else 0
+    """The kind of a word, 0 if it is in no list."""
+    slot = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(len(keys) - 1))
+    while keys[slot] != 0:
+        if keys[slot] == key:
+            return int(kinds[slot])
+        slot = (slot + 1) & (len(keys) - 1)
+    return 0
 
 
 @jit
@@ -197,12 +196,15 @@ def cut(
         lang, does = row_lang[row], row_does[row]
         before = total
         piece = begin  # where this piece begins
-        seen = begin  # up to here `quotes` are counted
         quotes = 0
         at = begin
         while at < end:
             c = min(code[at], 0x20000)
             if look[c] == 0:
+                at += 1
+                continue
+            if c == 34:
+                quotes += 1
                 at += 1
                 continue
             f = flags[c]
@@ -237,9 +239,6 @@ def cut(
                 greek = bar = False
                 at += 1
             last = at
-            while seen < last:
-                quotes += code[seen] == 34
-                seen += 1
             while at < end and flags[min(code[at], 0x20000)] & 0x10:
                 if flags[min(code[at], 0x20000)] & 0x20 and not _closes(code, piece, at, end, flags, quotes):
                     break
@@ -252,7 +251,6 @@ def cut(
                 and (at + 2 == end or flags[min(code[at + 2], 0x20000)] & 0x40)
             ):
                 at += 2  # French sets a space before »
-            seen = at
             closed = at > last
             if at >= end:
                 break

@@ -78,9 +78,10 @@ def flags() -> npt.NDArray[np.uint16]:
 
 @functools.cache
 def look() -> npt.NDArray[np.uint8]:
-    """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao."""
+    """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao;
+    and at quotes, which are counted."""
     found: npt.NDArray[np.uint8] = ((flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
-    found[[ord(character) for character in ";:|"]] = 1
+    found[[ord(character) for character in ";:|\""]] = 1
     return found
 
 
@@ -102,14 +103,21 @@ def _hash(lang: int, word: str) -> int:
 
 @functools.cache
 def words() -> tuple[dict[str, int], UInt64, npt.NDArray[np.uint8]]:
-    """Numbers of the languages that have lists, sorted hashes of (language, word), and their kinds."""
+    """Numbers of the languages that have lists; the hashes of (language, word) in a table of open addressing, 0 = empty, and their
+    kinds beside them."""
     lists = abbreviations.lists()
     number = {lang: at for at, lang in enumerate(sorted({lang for lang, _ in lists}))}
     assert number["*"] == 0
     found = {_hash(number[lang], word): kind for (lang, word), kind in lists.items()}
     found |= {_hash(0, f"#{unit}"): abbreviations.END for unit in abbreviations.UNITS}
-    keys = np.array(sorted(found), np.uint64)
-    return number, keys, np.array([found[int(key)] for key in keys], np.uint8)
+    size = 1 << (4 * len(found)).bit_length()
+    keys, kinds = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
+    for key, kind in sorted(found.items()):
+        slot = (key ^ (key >> 32)) & (size - 1)
+        while keys[slot]:
+            slot = (slot + 1) & (size - 1)
+        keys[slot], kinds[slot] = key, kind
+    return number, keys, kinds
 
 
 def language(tag: str | None) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from flows import plan
-from flows.build import prepare
+from flows.prepare import prepare
 from pipelines import stage, storage
 from pipelines.ledger import Step
 from pipelines.manifest import Part

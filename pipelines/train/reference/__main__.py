@@ -56,21 +56,23 @@ def main(argv: list[str] | None = None) -> int:
     # Threads that wait must sleep: where cores are shared, threads that spin made a step ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        from pipelines.train.reference import trainer
+        from pipelines.train.reference.config import TrainConfig, TrainingError
+        from pipelines.train.reference.trainer import train
+        from pipelines.train.reference.version import DataError
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         print("training needs PyTorch: pip install torch==2.13.0", file=sys.stderr)
         return 1
-    config = trainer.TrainConfig(
+    config = TrainConfig(
         dataset=args.dataset, out=args.out, manifest_sha256=args.manifest_sha256, mix=args.mix, model=args.model,
         steps=args.steps, batch_size=args.batch_size, learning_rate=args.lr, standardise=args.standardise, size=args.size,
         seed=args.seed, threads=args.threads, device=args.device, control=args.control,
         mask_repeats=not args.keep_repeats, max_seconds=args.max_seconds,
     )  # fmt: skip
     try:
-        result = trainer.train(config)
-    except (trainer.DataError, trainer.TrainingError, OSError) as error:
+        result = train(config)
+    except (DataError, TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValueError as error:

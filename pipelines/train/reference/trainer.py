@@ -8,89 +8,28 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.train.reference.loader import (
-    PHOTOGRAPHS,
-    Batch,
-    Batches,
-    DataError,
-    Decoder,
-    Plan,
-    Sample,
-    Version,
-    open_version,
-    split,
-)
-from pipelines.train.reference.loss import contrastive_loss, false_negatives, recalls, standardised, unit
+from pipelines.train.reference.batches import Batches
+from pipelines.train.reference.config import TrainConfig, TrainingError
+from pipelines.train.reference.decode import Batch, Decoder
+from pipelines.train.reference.embed import to_tensor
+from pipelines.train.reference.evaluate import evaluate
+from pipelines.train.reference.loss import contrastive_loss, false_negatives, standardised, unit
 from pipelines.train.reference.model import Tower, make_tower, save_tower
+from pipelines.train.reference.plan import Plan
 from pipelines.train.reference.plot import plot_losses
+from pipelines.train.reference.split import distinct, split
+from pipelines.train.reference.version import DataError, Sample, Version, open_version
 
 RESULT: Final[str] = "result.json"
 METRICS: Final[str] = "metrics.jsonl"
 WEIGHTS: Final[str] = "weights.safetensors"
 PLOT: Final[str] = "loss.png"
-
-
-class TrainingError(Exception):
-    """Training cannot go on; the message says at which step and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """A run.
-
-    Attributes:
-        dataset: Folder of a published version.
-        out: Folder for what the run writes; made if absent.
-        manifest_sha256: What the version's manifest must hash to. Default: whatever it does.
-        mix: Kind -> weight > 0. Default: the version's own mix, less kinds of weight 0.
-        model: A name from `model.MODELS`.
-        steps: Optimiser steps, at least 1.
-        batch_size: Pairs a step, at least 2.
-        learning_rate: Peak of AdamW's.
-        weight_decay: Of matrices; vectors have none.
-        warm_up: Share of the steps with a rising rate, 0..1; a cosine to 0 follows.
-        standardise: Share of the steps, 0..1, in which embeddings are standardised over their batch, see `loss.standardised`. It
-            fades out from the first step on.
-        size: px a side of photographs, a multiple of the patch. Rendered text keeps the size that it was rendered at.
-        seed: Weights, order and control derive from it.
-        threads: CPU threads of torch; 0 leaves torch's choice.
-        device: `auto` takes CUDA where there is one.
-        holdout: Share of left pictures kept from training for the evaluation, 0..0.5.
-        holdout_most: Pictures held out of a kind at most.
-        control: `shuffled` trains on pairs whose right sides are shuffled within their kind, which must teach nothing.
-        mask_repeats: Pairs that share a picture or a text are no negatives of each other.
-        max_seconds: Training stops at the first step after it. Default: never.
-        log_every: Steps between progress lines.
-    """
-
-    dataset: Path
-    out: Path
-    manifest_sha256: str | None = None
-    mix: Mapping[str, float] = field(default_factory=dict)
-    model: str = "tiny"
-    steps: int = 600
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warm_up: float = 0.1
-    standardise: float = 0.9
-    size: int = 112
-    seed: int = 0
-    threads: int = 0
-    device: str = "auto"
-    holdout: float = 0.1
-    holdout_most: int = 256
-    control: str = "none"
-    mask_repeats: bool = True
-    max_seconds: float | None = None
-    log_every: int = 10
 
 
 @dataclass(slots=True)
@@ -123,7 +62,13 @@ def train(config: TrainConfig) -> dict[str, Any]:
     version, mix = _open(config)
     train_samples, held = {}, {}
     for kind in mix:
-        train_samples[kind], held[kind] = split(version.samples[kind], share=config.holdout, most=config.holdout_most)
+        if kind in version.held:
+            train_samples[kind] = list(version.samples[kind])
+            held[kind] = distinct(version.held[kind], config.holdout_most)
+        else:
+            train_samples[kind], held[kind] = split(
+                version.samples[kind], share=config.holdout, most=config.holdout_most
+            )
         if len(train_samples[kind]) < 2:
             raise DataError(f"{kind}: {len(train_samples[kind])} samples to train on, at least 2 are needed")
     device = torch.device(config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
@@ -136,12 +81,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     sizes = " ".join(f"{kind}={len(train_samples[kind])}+{len(held[kind])}" for kind in plan.mix)
     print(f"model={config.model} device={device} threads={torch.get_num_threads()} train+heldout: {sizes}", flush=True)
     run = _fit(config, tower, decoder, plan, train_samples, device)
-    retrieval = {kind: _retrieval(tower, decoder, kind, held[kind], device) for kind in plan.mix if len(held[kind]) > 1}
+    found = evaluate(tower, decoder, held, device)
     save_tower(config.out / WEIGHTS, tower)
     chance = {kind: math.log(size) for kind, size in plan.batch.items()}
     plot_losses(config.out / PLOT, run.losses, max(chance.values()), f"{config.model}, batch {config.batch_size}")
     edge = max(1, round(len(run.all_losses) * 0.05))
-    main = retrieval.get(PHOTOGRAPHS) or next(iter(retrieval.values()), None)
     result = {
         "status": run.status,
         "steps": len(run.all_losses),
@@ -152,8 +96,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         "loss_last_by_kind": {
             kind: _mean([v for _, v in p[-max(1, len(p) // 20) :]]) for kind, p in run.losses.items()
         },
-        "retrieval": main,
-        "retrieval_by_kind": retrieval,
+        **found,
         "samples_per_s": run.samples / max(run.seconds, 1e-9),
         "wait_share": run.waited / max(run.seconds, 1e-9),
         "seconds": time.perf_counter() - began,
@@ -270,10 +213,8 @@ def _loss(tower: Tower, batch: Batch, device: torch.device, *, standardise: floa
 
 
 def _inputs(pixels: np.ndarray, rows: np.ndarray | None, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """uint8 pictures -> float32 [n, c, h, w] in -1..1, and the patch rows that count."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-    tensor = tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor[:, None]
-    return tensor.float().div_(127.5).sub_(1.0), None if rows is None else torch.from_numpy(rows).to(device)
+    """A side of a batch as the tower takes it."""
+    return to_tensor(pixels, device), None if rows is None else torch.from_numpy(rows).to(device)
 
 
 def _shuffled(samples: Mapping[str, Sequence[Sample]], seed: int) -> dict[str, np.ndarray]:
@@ -299,25 +240,3 @@ def _say(run: _Run, step: int, config: TrainConfig) -> None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-@torch.inference_mode()
-def _retrieval(
-    tower: Tower, decoder: Decoder, kind: str, held: Sequence[Sample], device: torch.device
-) -> dict[str, Any]:
-    """How often a held-out right text finds its left side among all held-out ones, and the other way round."""
-    tower.eval()
-    lefts, rights = [], []
-    for at in range(0, len(held), 64):
-        batch = decoder.batch(kind, held[at : at + 64])
-        lefts.append(unit(tower(*_inputs(batch.left, batch.left_rows, device))))
-        rights.append(unit(tower(*_inputs(batch.right, batch.right_rows, device))))
-    tower.train()
-    left, right = torch.cat(lefts), torch.cat(rights)
-    return {
-        "samples": len(held),
-        "chance_at_1": 1 / len(held),
-        "chance_at_5": min(1.0, 5 / len(held)),
-        "text_to_left": recalls(right, left),
-        "left_to_text": recalls(left, right),
-    }

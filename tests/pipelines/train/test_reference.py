@@ -20,12 +20,17 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image, ImageDraw  # noqa: E402
 
-from pipelines.train.reference import loader  # noqa: E402
+from pipelines.train.reference import decode, version  # noqa: E402
 from pipelines.train.reference.__main__ import main  # noqa: E402
-from pipelines.train.reference.loader import DataError, Decoder, Plan, open_version, split  # noqa: E402
-from pipelines.train.reference.loss import contrastive_loss, false_negatives, recalls, standardised, unit  # noqa: E402
+from pipelines.train.reference.config import TrainConfig  # noqa: E402
+from pipelines.train.reference.decode import Decoder  # noqa: E402
+from pipelines.train.reference.loss import contrastive_loss, false_negatives, standardised, unit  # noqa: E402
 from pipelines.train.reference.model import load_tower, make_tower, save_tower  # noqa: E402
-from pipelines.train.reference.trainer import TrainConfig, schedule, train  # noqa: E402
+from pipelines.train.reference.plan import Plan  # noqa: E402
+from pipelines.train.reference.retrieval import recalls  # noqa: E402
+from pipelines.train.reference.split import split  # noqa: E402
+from pipelines.train.reference.trainer import schedule, train  # noqa: E402
+from pipelines.train.reference.version import DataError, open_version  # noqa: E402
 
 WORDS = ["red", "green", "blue", "black", "white", "gold"]
 TINTS = {"red": (220, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 230), "black": (0, 0, 0), "white": (255, 255, 255),
@@ -167,9 +172,9 @@ def test_split_keeps_pictures_and_texts_of_the_held_out_from_training(small):
 
 
 def test_texts_decode_to_the_rendered_levels_and_the_cache_gives_them_back(small):
-    version = open_version(small)
-    decoder = Decoder(version, size=32, patch=16)
-    sample = version.samples["sentences"][0]
+    opened = open_version(small)
+    decoder = Decoder(opened, size=32, patch=16)
+    sample = opened.samples["sentences"][0]
     first = decoder.batch("sentences", [sample])
     again = decoder.batch("sentences", [sample])
     assert set(np.unique(first.right)) == {0, 127}
@@ -182,7 +187,7 @@ def test_texts_decode_to_the_rendered_levels_and_the_cache_gives_them_back(small
 def test_transparent_photographs_lie_on_white():
     out = io.BytesIO()
     Image.new("RGBA", (20, 10), (10, 20, 30, 0)).save(out, "PNG")
-    assert (loader.decode_photograph(out.getvalue(), 16) == 255).all()
+    assert (decode.decode_photograph(out.getvalue(), 16) == 255).all()
 
 
 def test_a_text_has_the_same_embedding_in_any_batch():
@@ -289,7 +294,7 @@ def test_hostile_members_are_refused(tmp_path):
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
         with pytest.raises(DataError, match="is not one of a sample"):
-            loader._index(path, 0)
+            version._index(path, 0)
 
 
 def test_the_trainer_imports_no_engine():

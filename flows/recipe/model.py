@@ -1,0 +1,181 @@
+"""What a recipe says: one typed group a part, every field bounded and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from flows.recipe.errors import PlacedError
+from flows.recipe.runtime import Model, Runtime
+from pairs.alt_text import AltTextOptions
+from pairs.holdout import HoldoutOptions
+from pairs.schema import Kind
+from pairs.sentences import SentenceOptions
+from pairs.translations import TranslationOptions
+from pairs.word_drop import WordDropOptions
+from pipelines.gate import GateBounds
+from pipelines.manifest import digest_of
+from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource, Name, Source
+from pipelines.train.spec import TrainerSpec
+from rendering import RenderSpec
+
+MADE: tuple[Kind, ...] = ("image_alt", "sentences", "translations", "word_drop")
+"""The kinds that a build can make so far."""
+
+
+class Pairs(Model):
+    """Which pairs to make, and how. A kind that is left out, or null, is not made."""
+
+    image_alt: AltTextOptions | None = Field(default=None, description="photographs with their alt-texts: the rules")
+    sentences: SentenceOptions | None = Field(default=None, description="consecutive sentences of documents")
+    translations: TranslationOptions | None = Field(default=None, description="lines of bitext")
+    word_drop: WordDropOptions | None = Field(
+        default=None, description="sentences with words dropped; made from `sentences`"
+    )
+
+    def wanted(self) -> list[Kind]:
+        """The kinds to make, in a fixed order."""
+        return [kind for kind in MADE if getattr(self, kind) is not None]
+
+
+class Render(Model):
+    """How text becomes pixels: a preset, and what differs from it."""
+
+    preset: Literal["clippo"] = "clippo"
+    width: int | None = Field(default=None, description="px")
+    height: int | None = Field(default=None, description="px")
+    font_size: int | None = Field(default=None, description="px; 16 draws Unifont as it is")
+    max_chars: int | None = Field(default=None, description="code points; 0 = all")
+    background: int | None = Field(default=None, description="grey, 0..255")
+    text: int | None = Field(default=None, description="grey, 0..255")
+    lower: bool | None = None
+    monospace: bool | None = None
+    spacing: int | None = Field(default=None, description="px")
+    min_width: int | None = Field(default=None, description="px")
+    fonts: list[str] = Field(
+        default_factory=list, description=".hex or .hex.gz files, later ones add; none: the bundled Unifont 15"
+    )
+
+    def spec(self) -> RenderSpec:
+        """The renderer's spec."""
+        changed = {
+            name: value for name, value in self.model_dump(exclude={"preset", "fonts"}).items() if value is not None
+        }
+        return RenderSpec.from_dict({**RenderSpec.preset(self.preset).to_dict(), **changed})
+
+    @model_validator(mode="after")
+    def _usable(self) -> Render:
+        try:
+            self.spec()
+        except (TypeError, ValueError) as error:
+            name, _, words = str(error).removeprefix("RenderSpec.").partition(" ")
+            if name in type(self).model_fields:
+                raise PlacedError((name,), words) from error
+            raise PlacedError((), str(error)) from error
+        return self
+
+
+class Shards(Model):
+    """How samples are cut into shards."""
+
+    samples: int = Field(default=2000, ge=1, le=1_000_000, description="samples a shard, the last one fewer")
+    per_kind: dict[Kind, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default_factory=dict, description="kind -> samples a shard"
+    )
+
+    def of(self, kind: str) -> int:
+        """Samples a shard of one kind."""
+        return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload, no-any-return]
+
+
+class Holdout(HoldoutOptions):
+    """What is set aside for evaluation and published as the split `validation`, beside `train`."""
+
+    per_kind: dict[Kind, HoldoutOptions] = Field(
+        default_factory=dict, description="kind -> its own share and most; what is made from another kind follows that"
+    )
+
+    def of(self, kind: str) -> HoldoutOptions:
+        """How much of one kind is held out."""
+        plain = HoldoutOptions(share=self.share, most=self.most)
+        return self.per_kind.get(kind, plain)  # type: ignore[call-overload, no-any-return]
+
+
+class Card(Model):
+    """What the data set's card says beside the figures."""
+
+    title: str | None = None
+    description: str | None = None
+    license: str = Field(default="other", description="an identifier that Hugging Face knows, or `other`")
+
+
+class Recipe(Model):
+    """A data set's recipe."""
+
+    name: Name = Field(description="name of the data set: lower case, digits, _")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="every random choice is hash(seed, stage, key)")
+    sources: dict[Name, Source] = Field(min_length=1)
+    pairs: Pairs
+    render: Render = Render()
+    shards: Shards = Shards()
+    holdout: Holdout | None = Field(default=None, description="null: nothing is held out")
+    mix: dict[Kind, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="kind -> weight in training; none: in proportion to the samples"
+    )
+    gate: GateBounds = GateBounds()
+    train: TrainerSpec | None = Field(default=None, description="what to start on the published version; null: nothing")
+    card: Card = Card()
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        wanted = self.pairs.wanted()
+        if not wanted:
+            raise PlacedError(("pairs",), f"make at least one of {', '.join(MADE)}")
+        needs = {"image_alt": "image_text", "sentences": "documents", "translations": "bitext"}
+        types = {source.type for source in self.sources.values()}
+        for kind, type_ in needs.items():
+            if kind in wanted and type_ not in types:
+                raise PlacedError(("pairs", kind), f"needs a source of type {type_}; there is none")
+            if type_ in types and kind not in wanted:
+                named = next(name for name, source in self.sources.items() if source.type == type_)
+                raise PlacedError(("sources", named), f"would be read for nothing: add pairs.{kind}, or remove it")
+        alt = self.pairs.image_alt
+        if alt is not None and alt.min_similarity is not None and alt.similarity is None:
+            for name, source in self.sources.items():
+                if isinstance(source, ImageTextSource) and source.columns.similarity is None:
+                    place = ("pairs", "image_alt", "min_similarity")
+                    words = f"needs scores: add a model (pairs.image_alt.similarity), or name sources.{name}.columns.similarity"
+                    raise PlacedError(place, words)
+        if "word_drop" in wanted and "sentences" not in wanted:
+            raise PlacedError(("pairs", "word_drop"), "is made from sentences: add pairs.sentences")
+        of_kinds: list[tuple[tuple[str, ...], Mapping[Kind, Any]]] = [
+            (("mix",), self.mix),
+            (("shards", "per_kind"), self.shards.per_kind),
+            (("holdout", "per_kind"), self.holdout.per_kind if self.holdout is not None else {}),
+            (("gate", "min_samples"), self.gate.min_samples),
+            (("gate", "min_kept"), self.gate.min_kept),
+        ]
+        for place, kinds in of_kinds:
+            for kind in kinds:
+                if kind not in wanted:
+                    raise PlacedError((*place, kind), f"that kind is not made; pairs makes {', '.join(wanted)}")
+        if self.holdout is not None and "word_drop" in self.holdout.per_kind:
+            raise PlacedError(("holdout", "per_kind", "word_drop"), "follows sentences: it is made from them")
+        return self
+
+    def of_type(self, type_: str) -> dict[str, ImageTextSource | DocumentsSource | BitextSource]:
+        """The sources of one type, by name."""
+        return {name: source for name, source in sorted(self.sources.items()) if source.type == type_}
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that determines the published bytes: everything but `runtime`."""
+        return digest_of(self.model_dump(mode="json", exclude={"runtime"}))
+
+
+def schema() -> Mapping[str, Any]:
+    """JSON schema of a recipe, for editors."""
+    return Recipe.model_json_schema()

@@ -1,0 +1,98 @@
+"""What all stages of a build share: the recipe, the root, the raw inputs, where work runs."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.recipe import Loaded, Recipe
+from pairs.language import LanguageIdentifier
+from pipelines.ray_jobs.session import Session
+from pipelines.sources.inputs import Inputs, find
+
+
+@dataclass
+class Base:
+    """One run of a recipe under one root, without its stages.
+
+    Attributes:
+        loaded: The recipe and its folder.
+        root: Where stages and data sets live.
+        stop: Set to end running jobs.
+    """
+
+    loaded: Loaded
+    root: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _inputs: dict[str, Inputs] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.loaded.recipe
+
+    @functools.cached_property
+    def lid(self) -> LanguageIdentifier:
+        """The language model's whereabouts and hash; not loaded here."""
+        return LanguageIdentifier(None)
+
+    @functools.cached_property
+    def ray(self) -> Session:
+        """Where scoring and rendering run: one session for the whole build, started by the first task."""
+        runtime = self.recipe.runtime
+        return Session(runtime.ray.address, runtime.worker_count(), runtime.ray.actors)
+
+    def close(self) -> None:
+        """Ends what the build has started."""
+        self.ray.close()
+
+    def inputs(self, name: str) -> Inputs:
+        """A source's raw files, looked up once."""
+        if name not in self._inputs:
+            self._inputs[name] = find(name, self.recipe.sources[name], self.loaded.locate, self.root)
+        return self._inputs[name]
+
+    def fonts(self) -> list[str]:
+        """Paths of the fonts, absolute; none: the bundled one."""
+        return [self.loaded.locate(path) for path in self.recipe.render.fonts]
+
+    def bases(self) -> dict[str, str]:
+        """Source -> folder of its raw files."""
+        return {name: self.inputs(name).base for name in self.recipe.sources}
+
+    def photograph_sources(self) -> list[str]:
+        """Sources of photographs with texts."""
+        return [name for name in self.recipe.of_type("image_text") if self.inputs(name).photographs]
+
+    def table_sources(self) -> list[str]:
+        """Sources of alt-texts without photographs."""
+        return [name for name in self.recipe.of_type("image_text") if not self.inputs(name).photographs]
+
+    def kinds(self) -> list[str]:
+        """The kinds of pairs that this build makes."""
+        wanted = list(self.recipe.pairs.wanted())
+        if "image_alt" in wanted and not self.photograph_sources():
+            wanted.remove("image_alt")  # there are tables alone
+        return [str(kind) for kind in wanted]
+
+    def sources_of(self, kind: str) -> list[str]:
+        """Sources whose annotated batches a kind is selected from."""
+        if kind == "image_alt":
+            return self.photograph_sources()
+        return list(self.recipe.of_type({"sentences": "documents", "translations": "bitext"}[kind]))
+
+    def _spec(self, job: str, folder: str, units: int, size: int) -> dict[str, Any]:
+        """What every Beam job is told. A process costs seconds to start: a small job gets one."""
+        runtime = self.recipe.runtime
+        worth = -(-size // runtime.beam.bytes_per_process)
+        return {
+            "job": job,
+            "root": self.root,
+            "folder": folder,
+            "seed": self.recipe.seed,
+            "workers": max(1, min(runtime.worker_count(), units, worth)),
+            "beam": {"runner": runtime.beam.runner, "options": runtime.beam.options},
+        }
