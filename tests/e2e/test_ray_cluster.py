@@ -86,7 +86,10 @@ def test_a_job_whose_build_was_killed_is_taken_up_by_the_next(site: Site, many_s
     made = site.finish()
     assert made.hashes() == many_shards.hashes()
     stages = Counter(Path(job["metadata"]["pixelpairs_folder"]).name for job in site.jobs())
-    assert "taking up Ray job" in site.log()
+    noted = [json.loads(path.read_text()) for path in site.root.glob("stages/render-*/submission.json")]
+    taken = [one for one in noted if one["run"] not in one["submission_id"]]
+    assert {one["submission_id"] for one in taken} <= set(running)
+    assert taken, "no job of the run that was killed was taken up by the next"
     assert stages.most_common(1)[0][1] == 1, f"a stage had two jobs: {stages}"
 
 
