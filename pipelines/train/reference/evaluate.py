@@ -11,7 +11,8 @@ from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.model import Tower
 from pipelines.train.reference.retrieval import recalls
-from pipelines.train.reference.version import PHOTOGRAPHS, Sample
+from pipelines.train.reference.shards import Sample
+from pipelines.train.reference.version import PHOTOGRAPHS
 
 
 def evaluate(
