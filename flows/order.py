@@ -1,61 +1,80 @@
-"""Which stage comes after which: the graph of a build."""
+"""Which stage comes after which: the graph of a build, and its running."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from flows.assembly import Made
 from flows.progress import Board
 from flows.stages import Build
-from flows.tasks import Tasks
+from flows.tasks import Tasks, Work
 from pipelines.manifest import StageManifest
 
+Total = tuple[int | None, int | None]
+"""Rows and units to come; None where that is not known before the end."""
 
-def run_stages(build: Build, board: Board) -> tuple[Made, Tasks]:
-    """Runs every stage that is not done, each after those that it reads; gives their manifests.
 
-    Raises the error of the first stage that failed, when the others have ended.
+@dataclass(slots=True)
+class Node:
+    """A stage in the graph.
+
+    Attributes:
+        name: The stage's.
+        work: Runs it.
+        after: Stages whose output it reads.
+        total: Rows and units to come, known once `after` is done.
     """
-    kinds = build.kinds()
-    tasks = Tasks(board)
-    plain = [kind for kind in kinds if kind != "word_drop"]
-    names = build.photograph_sources() + build.table_sources()
-    names += [name for kind in plain if kind != "image_alt" for name in build.sources_of(kind)]
-    scored = build.photograph_sources() if build.model is not None else []
-    board.announce(*(f"annotate-{name}" for name in names), *(f"score-{name}" for name in scored))
-    board.announce(*(f"table-{name}" for name in build.table_sources()), *(f"select-{kind}" for kind in plain))
-    board.announce(*(["word_drop"] if "word_drop" in kinds else []), *(f"render-{kind}" for kind in kinds))
-    board.announce(*(f"verify-{kind}" for kind in kinds), "publish")
-    got = tasks.results
-    for name in names:
-        tasks.submit(
+
+    name: str
+    work: Work
+    after: list[str] = field(default_factory=list)
+    total: Callable[[], Total] = lambda: (None, None)
+
+
+def graph(build: Build, got: dict[str, StageManifest]) -> dict[str, Node]:
+    """All stages of a build, each after those that it reads.
+
+    Args:
+        build: Whose.
+        got: Where the manifests of stages that are done will be found by name.
+    """
+    nodes: dict[str, Node] = {}
+
+    def add(name: str, work: Work, after: list[str], total: Callable[[], Total]) -> None:
+        nodes[name] = Node(name, work, after, total)
+
+    for name in annotated(build):
+        add(
             f"annotate-{name}",
-            _bind(build.annotate, name),
+            lambda tick, name=name: build.annotate(name, tick),
             [],
             lambda name=name: (None, len(build.inputs(name).units())),
         )
     for name in build.table_sources():
         before = f"annotate-{name}"
-        tasks.submit(
+        add(
             f"table-{name}",
             lambda tick, name=name, before=before: build.filter_table(name, got[before], tick),
             [before],
             lambda before=before: (got[before].rows, None),
         )
-    for name in scored:
+    for name in scored(build):
         before = f"annotate-{name}"
-        tasks.submit(
+        add(
             f"score-{name}",
             lambda tick, name=name, before=before: build.score(name, got[before], tick),
             [before],
             lambda before=before: (got[before].rows, len(got[before].tables())),
         )
-    for kind in plain:
+    kinds = build.kinds()
+    for kind in kinds:
+        if kind == "word_drop":
+            continue
         needs = [f"annotate-{name}" for name in build.sources_of(kind)]
-        scores = [f"score-{name}" for name in scored if kind == "image_alt"]
-        tasks.submit(
-            f"select-{kind}",
+        scores = [f"score-{name}" for name in scored(build) if kind == "image_alt"]
+        add(
+            pairs_of(kind),
             lambda tick, kind=kind, scores=scores: build.make_pairs(
                 kind,
                 {n: got[f"annotate-{n}"] for n in build.sources_of(kind)},
@@ -66,43 +85,90 @@ def run_stages(build: Build, board: Board) -> tuple[Made, Tasks]:
             lambda needs=needs: (sum(sum(part.rows for part in got[need].tables()) for need in needs), None),
         )
     if "word_drop" in kinds:
-        tasks.submit(
+        add(
             "word_drop",
             lambda tick: build.make_pairs("word_drop", {"sentences": got["select-sentences"]}, tick),
             ["select-sentences"],
             lambda: (got["select-sentences"].rows, None),
         )
     for kind in kinds:
-        pairs = "word_drop" if kind == "word_drop" else f"select-{kind}"
-        tasks.submit(
+        add(
             f"render-{kind}",
-            lambda tick, kind=kind, pairs=pairs: build.render(kind, got[pairs], tick),
-            [pairs],
-            lambda pairs=pairs: (got[pairs].rows, None),
+            lambda tick, kind=kind: build.render(kind, got[pairs_of(kind)], tick),
+            [pairs_of(kind)],
+            lambda kind=kind: (got[pairs_of(kind)].rows, None),
         )
     for kind in kinds:
         rendered = f"render-{kind}"
-        tasks.submit(
+        add(
             f"verify-{kind}",
             lambda tick, kind=kind, rendered=rendered: build.verify(kind, got[rendered], tick),
             [rendered],
             lambda rendered=rendered: (sum(part.rows for part in got[rendered].shards()), None),
         )
+    return nodes
+
+
+def annotated(build: Build) -> list[str]:
+    """Sources that are annotated, in the order in which they start."""
+    plain = [kind for kind in build.kinds() if kind not in ("image_alt", "word_drop")]
+    names = build.photograph_sources() + build.table_sources()
+    return names + [name for kind in plain for name in build.sources_of(kind)]
+
+
+def scored(build: Build) -> list[str]:
+    """Sources whose photographs a model scores."""
+    return build.photograph_sources() if build.model is not None else []
+
+
+def pairs_of(kind: str) -> str:
+    """The stage that makes a kind's pairs."""
+    return "word_drop" if kind == "word_drop" else f"select-{kind}"
+
+
+def needed(nodes: dict[str, Node], wanted: Iterable[str]) -> list[Node]:
+    """The nodes that some stages need, themselves included, in the graph's order.
+
+    Raises:
+        KeyError: There is no such stage.
+    """
+    found: set[str] = set()
+    todo = list(wanted)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += nodes[name].after
+    return [node for name, node in nodes.items() if name in found]
+
+
+def run_nodes(build: Build, nodes: list[Node], tasks: Tasks) -> None:
+    """Runs stages as tasks, each after those that it reads; `tasks` keeps their manifests.
+
+    Raises the error of the first stage that failed, when the others have ended. What runs on a cluster is stopped on the way out.
+    """
+    tasks.board.announce(*(node.name for node in nodes))
     try:
+        for node in nodes:
+            tasks.submit(node.name, node.work, node.after, node.total)
         tasks.finish()
     finally:
         build.stop.set()
         build.close()
+
+
+def run_stages(build: Build, board: Board) -> tuple[Made, Tasks]:
+    """Runs every stage that is not done; gives the manifests of all."""
+    tasks = Tasks(board)
+    got = tasks.results
+    run_nodes(build, list(graph(build, got).values()), tasks)
+    kinds = build.kinds()
     made = Made(
-        annotate={name: got[f"annotate-{name}"] for name in names},
-        score={name: got[f"score-{name}"] for name in scored},
-        pairs={kind: got["word_drop" if kind == "word_drop" else f"select-{kind}"] for kind in kinds},
+        annotate={name: got[f"annotate-{name}"] for name in annotated(build)},
+        score={name: got[f"score-{name}"] for name in scored(build)},
+        pairs={kind: got[pairs_of(kind)] for kind in kinds},
         tables={name: got[f"table-{name}"] for name in build.table_sources()},
         render={kind: got[f"render-{kind}"] for kind in kinds},
         verify={kind: got[f"verify-{kind}"] for kind in kinds},
     )
     return made, tasks
-
-
-def _bind(method: Callable[..., tuple[StageManifest, bool]], name: str) -> Callable[[Any], tuple[StageManifest, bool]]:
-    return lambda tick: method(name, tick)

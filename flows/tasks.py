@@ -16,6 +16,9 @@ from pipelines.manifest import StageManifest
 
 environment.settle()
 
+Work = Callable[[Callable[[int, int], None]], tuple[StageManifest, bool]]
+"""Runs a stage, telling a callback of rows and units done; gives its manifest, and whether it ran."""
+
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
@@ -34,7 +37,7 @@ class Tasks:
     def submit(
         self,
         name: str,
-        work: Callable[[Callable[[int, int], None]], tuple[StageManifest, bool]],
+        work: Work,
         after: list[str],
         total: Callable[[], tuple[int | None, int | None]],
     ) -> None:

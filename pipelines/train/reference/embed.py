@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,3 +54,10 @@ def embed_pairs(
         rights.append(found[part.right])
     tower.train(was_training)
     return torch.cat(lefts), torch.cat(rights)
+
+
+def pictures(decoder: Decoder, kind: str, samples: Sequence[Sample]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The pixels of samples, for people to look at: uint8 [h, w, 3] photographs or [h, w] texts, left and right."""
+    part = decoder.samples(kind, samples)
+    found = [*part.photos.numpy(), *part.texts.numpy()]
+    return [found[i] for i in part.left], [found[i] for i in part.right]

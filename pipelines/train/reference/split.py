@@ -35,7 +35,7 @@ class Split:
 def make_split(shards: Shards, kinds: Iterable[str], *, share: float, most: int, most_listed: int = 1_000_000) -> Split:
     """Splits the kinds that are trained on.
 
-    A version whose build set samples aside (shards with `split: heldout`) is taken as it is, and no shard is opened for training
+    A version whose build set samples aside (shards with `split: validation`) is taken as it is, and no shard is opened for training
     yet. Of another, `share` of the left pictures is held out by hash, for which every sample must be listed: a version of more
     than `most_listed` samples of a kind is trained on whole, without a held-out part.
 

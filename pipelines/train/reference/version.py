@@ -12,7 +12,7 @@ from typing import Any, Final
 MANIFEST: Final[str] = "MANIFEST.json"
 PHOTOGRAPHS: Final[str] = "image_alt"
 TRAIN: Final[str] = "train"
-HELD_OUT: Final[str] = "heldout"
+HELD_OUT: Final[str] = "validation"
 _HEX: Final[frozenset[str]] = frozenset("0123456789abcdef")
 
 
@@ -27,7 +27,7 @@ class Shard:
     Attributes:
         path: The file.
         kind: Of all its samples.
-        split: `train` or `heldout`; a manifest that does not say means `train`.
+        split: `train` or `validation`, what the build held out; a manifest that does not say means `train`.
         bytes: Length of the file.
         sha256: Hex digest of the file.
         samples: How many it holds.
@@ -131,7 +131,7 @@ def resolve_mix(version: Version, asked: Mapping[str, float]) -> dict[str, float
 def _shard(folder: Path, entry: Mapping[str, Any]) -> Shard:
     split = entry.get("split", TRAIN)
     if split not in (TRAIN, HELD_OUT):
-        raise ValueError(f"a shard's split is train or heldout, not {split!r}")
+        raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {split!r}")
     sha256, length, samples = str(entry["sha256"]), int(entry["bytes"]), int(entry["samples"])
     if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or samples < 0:
         raise ValueError(f"{entry['path']!r} has an impossible sha256, size or count")

@@ -248,7 +248,7 @@ def test_a_mix_for_an_absent_kind_says_what_there_is(small):
 def test_shards_set_aside_by_the_build_are_held_out_and_never_trained_on(small, tmp_path):
     shutil.copytree(small, tmp_path / "v")
     manifest = json.loads((tmp_path / "v" / "MANIFEST.json").read_text())
-    manifest["shards"][-1]["split"] = "heldout"
+    manifest["shards"][-1]["split"] = "validation"
     (tmp_path / "v" / "MANIFEST.json").write_text(json.dumps(manifest))
     version = open_version(tmp_path / "v")
     assert len(version.of("sentences")) == 1
@@ -287,7 +287,7 @@ def test_transparent_photographs_lie_on_white():
 def test_resizing_without_antialiasing_is_tensorflows():
     """tf.image.resize is PyTorch's bilinear interpolation with pixel centres at halves; the cast to uint8 cuts."""
     data = jpeg(97, 61)
-    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    pixels = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
     found = decode_photograph(data, PhotoRecipe(size=32, antialias=False))
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     wanted = torch.nn.functional.interpolate(tensor, size=(32, 32), mode="bilinear", align_corners=False)
