@@ -166,7 +166,7 @@ class Planned:
         step: From 1.
         kinds: int64 [n], position of each pair's kind in `Plan.kinds`.
         lefts: int64 [n, 2], shard and position of the sample whose left side is taken.
-        rights: int64 [n, 2], the same of the right side; equal to `lefts` but for the control.
+        rights: int64 [n, 2], the same of the right side; `lefts` itself but for the control.
         epochs: int64 [n], how often each sample came before.
     """
 
@@ -241,8 +241,13 @@ class Plan:
         parts = [
             self._take(kind, np.bincount(lanes, minlength=self.lanes)) for kind, lanes in self._lanes_of_kinds().items()
         ]
-        kinds, lefts, rights, epochs = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Planned(self.state.step, kinds, lefts, rights, epochs)
+        kinds, samples, epochs = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rights = samples
+        if self._control:
+            rights = np.empty_like(samples)
+            for number in np.unique(kinds):
+                rights[kinds == number] = self._orders[self.kinds[number]].partner(samples[kinds == number])
+        return Planned(self.state.step, kinds, samples, rights, epochs)
 
     def _lanes_of_kinds(self) -> dict[str, Ints]:
         """Kind -> the lane of each of its pairs in this step."""
@@ -272,12 +277,11 @@ class Plan:
             owed[kind] -= taken[kind]
         return {kind: n for kind, n in taken.items() if n}
 
-    def _take(self, kind: str, counts: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    def _take(self, kind: str, counts: Ints) -> tuple[Ints, Ints, Ints]:
         order, drawn = self._orders[kind], self.state.drawn[kind]
-        found = [order.draw(int(lane), drawn[lane], int(counts[lane])) for lane in self._mine if counts[lane]]
+        drawn_now = [order.draw(int(lane), drawn[lane], int(counts[lane])) for lane in self._mine if counts[lane]]
         for lane in range(self.lanes):
             drawn[lane] += int(counts[lane])
-        lefts = np.concatenate([samples for samples, _ in found]) if found else np.empty((0, 2), np.int64)
-        epochs = np.concatenate([epoch for _, epoch in found]) if found else np.empty(0, np.int64)
-        rights = order.partner(lefts) if self._control else lefts
-        return np.full(len(lefts), self.kinds.index(kind)), lefts, rights, epochs
+        samples = np.concatenate([found for found, _ in drawn_now]) if drawn_now else np.empty((0, 2), np.int64)
+        epochs = np.concatenate([epoch for _, epoch in drawn_now]) if drawn_now else np.empty(0, np.int64)
+        return np.full(len(samples), self.kinds.index(kind)), samples, epochs

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from pipelines.train.reference.tar_index import LEFT, TEXT, TarIndex
+from pipelines.train.reference.tar_index import TarIndex
 from pipelines.train.reference.version import DataError, Version
 
 PIECE_BYTES: Final[int] = 8 << 20
@@ -45,10 +45,40 @@ def content_id(data: bytes) -> int:
 
     The whole is not hashed, since that would cost as much as reading the shard again.
     """
-    digest = hashlib.blake2b(data[:_EDGE], digest_size=8, salt=len(data).to_bytes(8, "little"))
-    if len(data) > _EDGE:
-        digest.update(data[max(_EDGE, len(data) - _EDGE) :])
-    return int.from_bytes(digest.digest(), "little") >> 1
+    if len(data) > 2 * _EDGE:
+        data = data[:_EDGE] + data[-_EDGE:] + len(data).to_bytes(8, "little")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What was read of one sample.
+
+    Attributes:
+        shard: Where it lies.
+        position: In the shard.
+        left: The left picture's file.
+        pixels: The right text's PNG.
+        text: The right text, UTF-8.
+        rest: The json; empty where there is none.
+    """
+
+    shard: OpenShard
+    position: int
+    left: bytes
+    pixels: bytes
+    text: bytes
+    rest: bytes
+
+    @property
+    def key(self) -> str:
+        """The sample's key."""
+        return self.shard.key(self.position)
+
+    @property
+    def where(self) -> str:
+        """Shard and key, for messages."""
+        return f"{self.shard.path}: sample {self.key}"
 
 
 class OpenShard:
@@ -61,7 +91,14 @@ class OpenShard:
         self.path = path
         self.stamp = stamp
         self._file = file
-        self._places = index.places[: index.count]
+        places = index.places[: index.count]
+        offsets, there = places[:, :, 0], places[:, :, 1] >= 0
+        starts = np.where(there, offsets, np.iinfo(np.int64).max).min(axis=1)
+        ends = np.where(there, offsets + places[:, :, 1], 0)
+        # As lists: plain numbers are what pread and slices take, and taking one out of an array costs more than reading.
+        self._spans = np.stack([starts, ends.max(axis=1) - starts], axis=1).tolist()
+        cuts = np.stack([offsets, ends], axis=2) - starts[:, None, None]
+        self._cuts = np.where(there[:, :, None], cuts, 0).reshape(-1, 8).tolist()
         width = max(1, int(np.char.str_len(index.keys).max(initial=1)))
         self._keys = index.keys[: index.count].astype(f"S{width}")
 
@@ -72,22 +109,21 @@ class OpenShard:
         """The key of a sample."""
         return bytes(self._keys[position]).decode()
 
-    def read(self, position: int, member: int) -> bytes:
-        """A member of a sample, b"" where the sample has none; `member` is a column of `TarIndex.places`.
+    def read(self, position: int) -> Members:
+        """Reads a sample at one go: its members lie side by side.
 
         Raises:
-            DataError: The file was changed since it was verified, or cannot be read.
+            DataError: The file was cut since it was verified, or cannot be read.
         """
-        offset, length = self._places[position, member]
-        if length < 0:
-            return b""
+        start, length = self._spans[position]
         try:
-            data = os.pread(self._file, int(length), int(offset))
+            data = os.pread(self._file, length, start)
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from error
         if len(data) != length:
             raise DataError(f"{self.path}: was cut while it was being trained on")
-        return data
+        a, b, c, d, e, f, g, h = self._cuts[position]
+        return Members(self, position, data[a:b], data[c:d], data[e:f], data[g:h])
 
     def check(self) -> None:
         """Sees that nobody has written to the file. DataError if so."""
@@ -147,10 +183,8 @@ class Shards:
     def samples(self, number: int) -> list[Sample]:
         """Every sample of a shard with its ids, for shards that are small enough to be listed."""
         shard = self.get(number)
-        return [
-            Sample(number, p, shard.key(p), content_id(shard.read(p, LEFT)), content_id(shard.read(p, TEXT)))
-            for p in range(len(shard))
-        ]
+        found = map(shard.read, range(len(shard)))
+        return [Sample(number, m.position, m.key, content_id(m.left), content_id(m.text)) for m in found]
 
     def _make(self, number: int) -> OpenShard:
         entry = self.version.shards[number]

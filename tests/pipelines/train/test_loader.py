@@ -23,7 +23,7 @@ from pipelines.train.reference.photographs import PhotoRecipe, decode_photograph
 from pipelines.train.reference.plan import Order, Plan
 from pipelines.train.reference.shards import Shards
 from pipelines.train.reference.split import make_split
-from pipelines.train.reference.tar_index import LEFT, TEXT, TarIndex
+from pipelines.train.reference.tar_index import TarIndex
 from pipelines.train.reference.version import DataError, open_version, resolve_mix
 
 
@@ -77,8 +77,10 @@ def test_the_index_of_a_shard_is_tarfiles(rendered):
         shard = shards.get(number)
         assert len(shard) == entry.samples
         for p in range(len(shard)):
-            assert shard.read(p, TEXT) == members[f"{shard.key(p)}.txt"]
-            assert shard.read(p, LEFT) in [members.get(f"{shard.key(p)}.{e}") for e in ("jpg", "png", "webp")]
+            assert shard.read(p).text == members[f"{shard.key(p)}.txt"]
+            assert shard.read(p).pixels == members[f"{shard.key(p)}.text.png"]
+            assert shard.read(p).rest == members[f"{shard.key(p)}.json"]
+            assert shard.read(p).left in [members.get(f"{shard.key(p)}.{e}") for e in ("jpg", "png", "webp")]
 
 
 def test_an_index_does_not_depend_on_where_the_file_is_cut(rendered):
@@ -191,7 +193,7 @@ def test_only_so_many_shards_stay_open(small):
     shards = Shards(open_version(small), most_open=1)
     for _ in range(2):
         for number in range(len(shards.version.shards)):
-            assert shards.get(number).read(0, TEXT)
+            assert shards.get(number).read(0).text
     assert len(shards._open) == 1
 
 
