@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs boundaries
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs boundaries bench-loader bench-gpu
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -28,6 +28,8 @@ help:
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
 	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
+	@echo "make bench-loader     the trainer's loader against webdataset with Pillow, and against what a model takes"
+	@echo "make bench-gpu        what the GPU here trains: CLIPPO's B/16 at 224 px, batch sizes until memory is full"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
@@ -56,6 +58,13 @@ $(VENV)/.bench: $(VENV)/.dev
 bench-pairs: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.bench_documents
 	$(BIN)/python -m benchmarks.bench_bitext
+
+bench-loader: $(VENV)/.dev $(VENV)/.torch
+	$(BIN)/python -m benchmarks.bench_loader
+
+# ARGS, such as ARGS="--chunk 1024 --batch 10240 --most 10240": CLIPPO's batch on one GPU.
+bench-gpu: $(VENV)/.dev $(VENV)/.torch
+	$(BIN)/python -m benchmarks.bench_trainer $(if $(ARGS),$(ARGS),--model B/16 --size 224 --batch 128)
 
 boundaries: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.boundaries

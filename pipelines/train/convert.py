@@ -268,33 +268,50 @@ def _floats(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return array.astype(np.float32) if array.dtype.kind in "fiu" else np.zeros(0, np.float32)
 
 
+def convert(source: Path, target: Path, *, size: int | None = None) -> str:
+    """Converts a file into the other layout, by the endings `.npz` and `.safetensors`.
+
+    Returns:
+        What was converted, in a line.
+
+    Raises:
+        ConversionError: The files cannot be read or written, their endings are wrong, or the weights are not of the layout.
+    """
+    from pipelines.train.reference.weights import load_tower, save_tower
+
+    if {source.suffix, target.suffix} != set(_SUFFIXES):
+        raise ConversionError(f"{source} and {target}: one must end in .npz and the other in .safetensors")
+    try:
+        if source.suffix == ".npz":
+            tower = from_big_vision(read_npz(source), size=size)
+            save_tower(target, tower)
+        else:
+            tower = load_tower(source)
+            arrays = to_big_vision(tower)
+            with target.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise ConversionError(str(error)) from error
+    config = tower.config
+    return (
+        f"{target}: width {config.width}, {config.depth} blocks, {config.heads} heads, patches of {config.patch} px, "
+        f"{config.columns * config.patch} px a side, temperature {tower.temperature.item():.2f}"
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Converts as the arguments say; returns the exit code: 0 done, 1 the weights are not of the layout, 2 the call was wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.train.convert", description="CLIPPO weights, npz <-> safetensors."
-    )
+    words = {"prog": "python -m pipelines.train.convert", "description": "CLIPPO weights, npz <-> safetensors."}
+    parser = argparse.ArgumentParser(**words)
     parser.add_argument("source", type=Path, help="big_vision's .npz, or .safetensors of the reference trainer")
     parser.add_argument("target", type=Path, help="the other one")
     parser.add_argument("--size", type=int, help="px a side that the tower will read (default: that of the npz)")
     given = parser.parse_args(argv)
-    if {given.source.suffix, given.target.suffix} != set(_SUFFIXES):
-        parser.error("one of the files must end in .npz and the other in .safetensors")
-    from pipelines.train.reference.weights import load_tower, save_tower
-
     try:
-        if given.source.suffix == ".npz":
-            tower = from_big_vision(read_npz(given.source), size=given.size)
-            save_tower(given.target, tower)
-        else:
-            tower = load_tower(given.source)
-            with given.target.open("wb") as file:
-                np.savez(file, **to_big_vision(tower))  # type: ignore[arg-type]
-    except (ConversionError, OSError, ValueError) as error:
+        print(convert(given.source, given.target, size=given.size))
+    except ConversionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    config = tower.config
-    print(f"{given.target}: width {config.width}, {config.depth} blocks, {config.heads} heads, patches of {config.patch} px, "
-          f"{config.columns * config.patch} px a side, temperature {tower.temperature.item():.2f}")  # fmt: skip
     return 0
 
 

@@ -48,6 +48,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         DataError: The version cannot be trained on.
         TrainingError: The loss is no number, or the folder holds another run's checkpoints.
         ValueError: A name, a size or a number of workers does not fit.
+        WorkerLostError: Another worker ended or fell silent.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
