@@ -178,6 +178,11 @@ class BitextSource(_Source):
     """WMT-style bitext: two files side by side (`left`, `right`), or files that hold both sides (`path`)."""
 
     type: Literal["bitext"]
+    role: Literal["translations", "back_translation"] = Field(
+        default="translations",
+        description="what a line is: a sentence and its translation; or a sentence and that translated back by someone before, "
+        "both in one language (languages: [en, en])",
+    )
     path: str | list[str] | None = Field(
         default=None, description="file, glob or fsspec URL, or a list of them, each with both sides"
     )
@@ -201,12 +206,14 @@ class BitextSource(_Source):
         "differ; auto: by the first 1000 pairs of each file: end marks, commas or Chinese and Japanese characters stand apart",
     )
 
-    @field_validator("languages")
-    @classmethod
-    def _differ(cls, value: tuple[str, str]) -> tuple[str, str]:
-        if value[0] == value[1]:
-            raise ValueError("the two languages of a bitext must differ")
-        return value
+    @model_validator(mode="after")
+    def _languages(self) -> BitextSource:
+        left, right = self.languages
+        if self.role == "translations" and left == right:
+            raise ValueError("languages: the two of a bitext must differ, but for role back_translation")
+        if self.role == "back_translation" and left.split("-")[0].lower() != right.split("-")[0].lower():
+            raise ValueError("languages: what was translated back is in the sentence's own language: name it twice")
+        return self
 
     @model_validator(mode="after")
     def _sides(self) -> BitextSource:
