@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pairs import arrow, edit_distance, keys, language, reasons, translations
+from pairs import arrow, characters, edit_distance, keys, language, reasons, translations
 from pairs.schema import PAIR_SCHEMA
 from pairs.translation_scores import MAX_CHARS
 from pairs.translations import TranslationOptions
@@ -122,9 +122,18 @@ class BackTranslationOptions(BaseModel):
         le=1,
         description="too_close: least edit distance / characters of the longer side, small letters, punctuation aside",
     )
-    max_distance: float | None = Field(0.6, ge=0, le=1, description="too_far: most of it")
+    max_distance: float | None = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="too_far: most of it; does not ask Chinese and Japanese, where a character is a word",
+    )
     max_word_distance: float | None = Field(
-        0.9, ge=0, le=1, description="too_far: most edit distance over words / words, where words stand between spaces"
+        0.9,
+        ge=0,
+        le=1,
+        description="too_far: most edit distance over words / words, where words stand between spaces; over characters in Chinese "
+        "and Japanese",
     )
     order: tuple[Rule, ...] = Field(
         RULES,
@@ -247,27 +256,35 @@ def annotate(
 
     Returns:
         The rows as `translations.annotate` measures them, and distance (float32, see `edit_distance.of_characters`), word_distance
-        (null for scripts without spaces), unknown, failed (0 where not told), through_lang, route (null where not told).
+        (Chinese and Japanese: of characters, of which a word has one or two; null in other scripts without spaces), unknown, failed
+        (0 where not told), through_lang, route (null where not told).
     """
     n = batch.num_rows
     measured = translations.annotate(
         batch,
-        options=TranslationOptions(normalise_punctuation=options.normalise_punctuation),
+        options=TranslationOptions.model_validate({"normalise_punctuation": options.normalise_punctuation}),
         lid=lid,
         tokenized=tokenized,
     )
     columns = {name: measured.column(name) for name in measured.schema.names}
     left, right = (edit_distance.folded(columns[f"{side}_text"]) for side in ("left", "right"))
     columns["distance"] = pa.array(edit_distance.of_characters(left, right))
-    spaced = pc.equal(pc.add(columns["left_dense"], columns["right_dense"]), 0)
-    columns["word_distance"] = pc.if_else(
-        spaced, pa.array(edit_distance.of_words(left, right)), pa.scalar(None, pa.float32())
+    words = pc.if_else(
+        _written(measured, characters.CJK), columns["distance"], pa.array(edit_distance.of_words(left, right))
     )
+    others = [script for script in characters.UNSPACED if script not in characters.CJK]
+    columns["word_distance"] = pc.if_else(_written(measured, others), pa.scalar(None, pa.float32()), words)
     for name in ("unknown", "failed"):
         columns.setdefault(name, pa.array(np.zeros(n, np.int64)))
     for name in ("through_lang", "route"):
         columns.setdefault(name, arrow.nulls(n, pa.string()))
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _written(batch: pa.RecordBatch, scripts: Sequence[str]) -> pa.BooleanArray:
+    """Where either side is written in one of some scripts."""
+    wanted = pa.array(scripts, pa.string())
+    return pc.or_(*(pc.is_in(batch.column(f"{side}_script"), value_set=wanted) for side in ("left", "right")))
 
 
 def fails(batch: pa.RecordBatch, options: BackTranslationOptions) -> dict[str, pa.BooleanArray]:
@@ -290,14 +307,12 @@ def fails(batch: pa.RecordBatch, options: BackTranslationOptions) -> dict[str, p
     distance = batch.column("distance")
     if options.min_distance is not None:
         found["too_close"] = pc.less(distance, options.min_distance)
-    far = [
-        pc.greater(column, bound).fill_null(False)
-        for column, bound in (
-            (distance, options.max_distance),
-            (batch.column("word_distance"), options.max_word_distance),
-        )
-        if bound is not None
-    ]
+    far = []
+    if options.max_distance is not None:
+        letters = pc.invert(_written(batch, characters.CJK))
+        far.append(pc.and_(letters, pc.greater(distance, options.max_distance)))
+    if options.max_word_distance is not None:
+        far.append(pc.greater(batch.column("word_distance"), options.max_word_distance).fill_null(False))
     if far:
         found["too_far"] = pc.or_(far[0], far[-1])
     return {rule: found[rule] for rule in options.order if rule in found}
