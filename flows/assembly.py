@@ -78,9 +78,11 @@ def assemble(build: Build, made: Made) -> Assembled:
     files: dict[str, str] = {}
     for kind, rendered in made.render.items():
         for part in rendered.shards():
+            split = part.facts.get("split", "train")
             entry = ShardEntry(
-                path=f"train/{part.path}",
+                path=f"{split}/{part.path.removeprefix(f'{split}-')}",
                 kind=kind,
+                split=split,
                 bytes=part.bytes,
                 sha256=part.sha256,
                 samples=part.rows,
@@ -118,7 +120,7 @@ def assemble(build: Build, made: Made) -> Assembled:
         },
         render=build.render_identity,
         models={"lid.176.ftz": build.lid.sha256, **build.model_contents, **build.engine_identities()},
-        mix=mix_of(recipe, {kind: rendered.rows for kind, rendered in made.render.items()}),
+        mix=mix_of(recipe, _samples(build, shards)),
         shards=shards,
         tables=tables,
         balance=balance,
@@ -133,7 +135,7 @@ def assemble(build: Build, made: Made) -> Assembled:
         errors=_errors(made),
     )
     problems = sum(len(found) for verified in made.verify.values() for found in verified.facts["problems"].values())
-    checks = gate.evaluate(recipe.gate, _samples(build, manifest), ledger, manifest.cut, manifest.languages, problems)
+    checks = gate.evaluate(recipe.gate, _samples(build, shards), ledger, manifest.cut, manifest.languages, problems)
     manifest.gate = gate.report(checks)
     manifest.version = version_of(manifest)
     assembled = Assembled(manifest, files, {}, checks)
@@ -153,8 +155,10 @@ def mix_of(recipe: Recipe, samples: dict[str, int]) -> dict[str, float]:
     return {kind: weight / total for kind, weight in sorted(weights.items())} if total else {}
 
 
-def _samples(build: Build, manifest: DatasetManifest) -> dict[str, int]:
-    return {kind: manifest.samples().get(kind, 0) for kind in build.kinds()}
+def _samples(build: Build, shards: list[ShardEntry]) -> dict[str, int]:
+    """Kind -> samples to train on."""
+    train = [shard for shard in shards if shard.split == "train"]
+    return {kind: sum(shard.samples for shard in train if shard.kind == kind) for kind in build.kinds()}
 
 
 def _ledger(build: Build, made: Made) -> dict[str, Any]:

@@ -133,14 +133,15 @@ def _share(line: Line) -> float | None:
 def summary(built: Built, board: Board, console: Console) -> None:
     """What was built, and where it lies."""
     manifest = built.manifest
-    samples = manifest.samples()
+    samples, held = manifest.samples(), manifest.samples("validation")
     console.print()
     table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
-    for name in ("kind", "samples", "shards", "bytes"):
+    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for kind, count in samples.items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
-        table.add_row(kind, f"{count:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
+        aside = [f"{held.get(kind, 0):,}"] if held else []
+        table.add_row(kind, f"{count:,}", *aside, f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
     console.print(table)
     places = {"data set": built.folder, "report": built.report}
     if built.trained is not None:

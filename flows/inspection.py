@@ -77,8 +77,10 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
     for problem in problems:
         console.print(plain(problem), markup=False, highlight=False, soft_wrap=True)
     samples = sum(shard.samples for shard in manifest.shards)
+    held = sum(manifest.samples("validation").values())
     verdict = f"{len(problems)} problems" if problems else "whole"
-    counts = f"{len(shards):,} shards, {samples:,} samples, {len(manifest.tables)} tables"
+    counts = f"{len(shards):,} shards, {samples:,} samples{f' ({held:,} held out)' if held else ''}, "
+    counts += f"{len(manifest.tables)} tables"
     words = plain(f"{manifest.name} {manifest.version}: {counts}: {verdict}")
     console.print(words, markup=False, highlight=False, soft_wrap=True)
     return not problems
@@ -108,7 +110,7 @@ def _side_problems(folder: str, manifest: dataset.DatasetManifest) -> list[str]:
         problems.append(f"errors.jsonl: {max(logged, 0)} records, the manifest says {sum(manifest.errors.values())}")
     if storage.is_local(folder):
         known = {*paths, *expected}
-        for place in ("train", "tables", "balance"):
+        for place in (*dataset.SPLITS, "tables", "balance"):
             for found in sorted(storage.local_path(folder).glob(f"{place}/*")):
                 if f"{place}/{found.name}" not in known:
                     problems.append(f"{place}/{found.name}: is not in the manifest")
@@ -126,8 +128,9 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         return
     manifest = dataset.load(what)
     table = Table(title=Text(plain(f"{manifest.name} {manifest.version}")), title_justify="left")
-    for name in ("kind", "samples", "shards", "bytes", "languages"):
-        table.add_column(name, justify="right" if name in ("samples", "shards", "bytes") else "left")
+    held = manifest.samples("validation")
+    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes", "languages"):
+        table.add_column(name, justify="left" if name in ("kind", "languages") else "right")
     samples: list[sheet.Sample] = []
     for kind, number in manifest.samples().items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
@@ -135,9 +138,9 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         for counts in manifest.languages.get(kind, {}).values():
             languages.update(counts)
         top = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(6))
-        table.add_row(
-            kind, f"{number:,}", f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}", Text(plain(top))
-        )
+        aside = [f"{held.get(kind, 0):,}"] if held else []
+        size = sum(shard.bytes for shard in shards)
+        table.add_row(kind, f"{number:,}", *aside, f"{len(shards):,}", f"{size:,}", Text(plain(top)))
         chosen = [shard for shard in shards if shard.samples][:_SHARDS_SAMPLED]
         for index, shard in enumerate(chosen):
             share = count // len(chosen) + (index < count % len(chosen))

@@ -164,8 +164,8 @@ def choose(
 
     Returns:
         m rows of `PAIR_SCHEMA` that stand for one sentence each: left_text and left_lang it, right_text empty, key = content key of
-        (kind, language subtag, sentence), so that a sentence that several pairs have is translated once; and n reasons, null
-        for a pair that gives a sentence, else one of `SENTENCE_REASONS`.
+        (kind, language subtag, sentence), so that a sentence that several pairs have is translated once, scores.group that of
+        its translations, where it has some; and n reasons, null for a pair that gives a sentence, else one of `SENTENCE_REASONS`.
     """
     n = pairs.num_rows
     begins = {language.primary(route) for route in routes}
@@ -194,6 +194,8 @@ def _sentences(pairs: pa.RecordBatch, side: str) -> pa.RecordBatch:
     n = pairs.num_rows
     text, lang = pairs.column(f"{side}_text"), pairs.column(f"{side}_lang")
     kind = arrow.constant(KIND, n)
+    of_bitext = pc.equal(pairs.column("kind"), "translations")
+    group = pc.if_else(of_bitext, translations.group_of(pairs), pa.scalar(None, pa.string()))
     columns = {
         "key": keys.content_keys(kind, language.primaries(lang), text),
         "kind": kind,
@@ -205,7 +207,7 @@ def _sentences(pairs: pa.RecordBatch, side: str) -> pa.RecordBatch:
         "source": pairs.column("source"),
         "origin": pairs.column("origin"),
         "url": pairs.column("url"),
-        "scores": arrow.constant("{}", n),
+        "scores": arrow.json_objects({"group": group}),
     }
     return arrow.pair_batch(columns)
 
@@ -249,7 +251,8 @@ def annotate(
 
     Args:
         batch: n rows with origin, url, left_text (the sentence), right_text (what came back), left_lang, right_lang; and where the
-            pipeline translated: unknown, failed (int64, words that the engine marked), through_lang, route.
+            pipeline translated: unknown, failed (int64, words that the engine marked), through_lang, route, group (what must not
+            be divided from its translations).
         options: Only those of `MEASURED_BY` matter.
         lid: Identifies the languages.
         tokenized: Whether left and right are tokenised and have to be put together again.
@@ -257,7 +260,7 @@ def annotate(
     Returns:
         The rows as `translations.annotate` measures them, and distance (float32, see `edit_distance.of_characters`), word_distance
         (Chinese and Japanese: of characters, of which a word has one or two; null in other scripts without spaces), unknown, failed
-        (0 where not told), through_lang, route (null where not told).
+        (0 where not told), through_lang, route (null where not told), group.
     """
     n = batch.num_rows
     measured = translations.annotate(
@@ -276,6 +279,9 @@ def annotate(
     columns["word_distance"] = pc.if_else(_written(measured, others), pa.scalar(None, pa.float32()), words)
     for name in ("unknown", "failed"):
         columns.setdefault(name, pa.array(np.zeros(n, np.int64)))
+    if "group" not in columns:  # a corpus: each sentence with all that came back of it
+        group = keys.draw(translations.identity(columns["left_text"]), 0, "sentence")
+        columns["group"] = pa.array([f"{value:016x}" for value in group.tolist()], pa.string())
     for name in ("through_lang", "route"):
         columns.setdefault(name, arrow.nulls(n, pa.string()))
     return pa.RecordBatch.from_pydict(columns)
@@ -347,7 +353,9 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
     def side(name: str, other: str) -> pa.Array:
         return pc.if_else(as_given, batch.column(name), batch.column(other))
 
-    measured = {name: batch.column(name) for name in ("distance", "word_distance", "unknown", "through_lang", "route")}
+    measured = {
+        name: batch.column(name) for name in ("distance", "word_distance", "unknown", "through_lang", "route", "group")
+    }
     measured["original"] = pc.if_else(as_given, pa.scalar("left"), pa.scalar("right"))
     columns = {
         "key": key,

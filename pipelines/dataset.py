@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,8 @@ from pipelines import storage
 from pipelines.ledger import Step
 
 SCHEMA_VERSION = 1
+SPLITS: Final = ("train", "validation")
+"""What a version's shards are for: to train on, or held out by the build."""
 CHAMPION = "champion.json"
 VERSION_DIGITS = 12
 
@@ -25,8 +27,11 @@ class ShardEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(pattern=r"^train/[a-z_]+-\d{6}\.tar$", description="relative to the version's folder")
+    path: str = Field(
+        pattern=r"^(train|validation)/[a-z_]+-\d{6}\.tar$", description="relative to the version's folder"
+    )
     kind: str
+    split: Literal["train", "validation"] = Field(default="train", description="its folder's name")
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     samples: int = Field(ge=0)
@@ -99,12 +104,17 @@ class DatasetManifest(BaseModel):
         """The files of the version whose bytes the manifest promises."""
         return [*self.shards, *self.tables, *self.balance]
 
-    def samples(self) -> dict[str, int]:
-        """Kind -> samples."""
+    def samples(self, split: str | None = None) -> dict[str, int]:
+        """Kind -> samples, of one split or of both."""
         counts: dict[str, int] = {}
         for shard in self.shards:
-            counts[shard.kind] = counts.get(shard.kind, 0) + shard.samples
+            if split in (None, shard.split):
+                counts[shard.kind] = counts.get(shard.kind, 0) + shard.samples
         return counts
+
+    def splits(self) -> list[str]:
+        """The splits that it has."""
+        return [split for split in SPLITS if any(shard.split == split for shard in self.shards)]
 
 
 def encode(manifest: DatasetManifest) -> bytes:

@@ -33,7 +33,7 @@ class Part(BaseModel):
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: int = Field(ge=0, description="rows of a table, samples of a shard, 0 for a blob")
-    role: str = Field(default="table", description="table | blob | shard | errors | balance")
+    role: str = Field(default="table", description="table | validation | blob | shard | errors | balance")
     facts: dict[str, Any] = Field(default_factory=dict, description="first_key, last_key and counts of this part")
 
 
@@ -61,9 +61,10 @@ class StageManifest(BaseModel):
         """The stage's folder, relative to the root."""
         return f"stages/{self.stage}-{self.key}"
 
-    def tables(self) -> list[Part]:
-        """The Parquet parts, in order."""
-        return [part for part in self.parts if part.role == "table"]
+    def tables(self, split: str = "train") -> list[Part]:
+        """The Parquet parts, in order: those of training, or those held out (`validation`)."""
+        role = "table" if split == "train" else split
+        return [part for part in self.parts if part.role == role]
 
     def shards(self) -> list[Part]:
         """The tar parts, in order."""
@@ -71,8 +72,8 @@ class StageManifest(BaseModel):
 
     @property
     def rows(self) -> int:
-        """Rows of all table and shard parts."""
-        return sum(part.rows for part in self.parts if part.role in ("table", "shard"))
+        """Rows of all table and shard parts, of all splits."""
+        return sum(part.rows for part in self.parts if part.role in ("table", "validation", "shard"))
 
 
 def read(folder: str) -> StageManifest | None:

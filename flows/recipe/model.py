@@ -11,6 +11,7 @@ from flows.recipe.errors import PlacedError
 from flows.recipe.runtime import Model, Runtime
 from pairs import back_translation, translations
 from pairs.alt_text import AltTextOptions
+from pairs.holdout import HoldoutOptions
 from pairs.schema import Kind
 from pairs.sentences import SentenceOptions
 from pairs.translations import TranslationOptions
@@ -94,6 +95,19 @@ class Shards(Model):
         return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload, no-any-return]
 
 
+class Holdout(HoldoutOptions):
+    """What is set aside for evaluation and published as the split `validation`, beside `train`."""
+
+    per_kind: dict[Kind, HoldoutOptions] = Field(
+        default_factory=dict, description="kind -> its own share and most; what is made from another kind follows that"
+    )
+
+    def of(self, kind: str) -> HoldoutOptions:
+        """How much of one kind is held out."""
+        plain = HoldoutOptions(share=self.share, most=self.most)
+        return self.per_kind.get(kind, plain)  # type: ignore[call-overload, no-any-return]
+
+
 class Card(Model):
     """What the data set's card says beside the figures."""
 
@@ -111,6 +125,7 @@ class Recipe(Model):
     pairs: Pairs
     render: Render = Render()
     shards: Shards = Shards()
+    holdout: Holdout | None = Field(default=None, description="null: nothing is held out")
     mix: dict[Kind, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="kind -> weight in training; none: in proportion to the samples"
     )
@@ -144,6 +159,7 @@ class Recipe(Model):
         of_kinds: list[tuple[tuple[str, ...], Mapping[Kind, Any]]] = [
             (("mix",), self.mix),
             (("shards", "per_kind"), self.shards.per_kind),
+            (("holdout", "per_kind"), self.holdout.per_kind if self.holdout is not None else {}),
             (("gate", "min_samples"), self.gate.min_samples),
             (("gate", "min_kept"), self.gate.min_kept),
         ]
@@ -151,6 +167,8 @@ class Recipe(Model):
             for kind in kinds:
                 if kind not in wanted:
                     raise PlacedError((*place, kind), f"that kind is not made; pairs makes {', '.join(wanted)}")
+        if self.holdout is not None and "word_drop" in self.holdout.per_kind:
+            raise PlacedError(("holdout", "per_kind", "word_drop"), "follows sentences: it is made from them")
         return self
 
     def _feeding(self) -> dict[str, list[str]]:

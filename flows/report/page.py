@@ -116,6 +116,7 @@ def render_report(data: ReportData) -> bytes:
         checks=gate.get("checks") or [],
         gated=bool(gate),
         counts=[(kind, manifest.samples()[kind]) for kind in views.ordered(manifest.samples())],
+        held=manifest.samples("validation"),
         total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels),
         shard_bytes=sum(shard.bytes for shard in manifest.shards),
         read=sum(source.read for source in sources),

@@ -8,6 +8,7 @@ from typing import Any
 from flows.stages.lists import Listing
 from pairs.back_translation import CHOSEN_BY, MEASURED_BY
 from pipelines import stage, storage
+from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
 from pipelines.sources.spec import ImageTextSource
@@ -44,6 +45,15 @@ class Selecting(Listing):
             options.pop("similarity")  # the scores stand for it
         return options
 
+    def holdout(self, kind: str, before: Mapping[str, StageManifest]) -> dict[str, Any] | None:
+        """What of a kind is held out, None: nothing. Pairs made from pairs go where those went."""
+        if self.recipe.holdout is None:
+            return None
+        if kind != "word_drop":
+            return dict(self.recipe.holdout.of(kind).model_dump(mode="json"))
+        parts = [(manifest.folder, part.path) for manifest in before.values() for part in manifest.tables("validation")]
+        return {"as": sorted(storage.join(self.root, *place) for place in parts)}
+
     def pairs_stage(
         self, kind: str, before: Mapping[str, StageManifest], scores: Mapping[str, StageManifest] | None = None
     ) -> Stage:
@@ -55,6 +65,8 @@ class Selecting(Listing):
             scores: Name -> manifest of their scores, where the recipe names a model.
         """
         config = {"kind": kind, "options": self.select_config(kind), "seed": self.recipe.seed}
+        if self.recipe.holdout is not None:
+            config["holdout"] = self.holdout(kind, {})
         name = "word_drop" if kind == "word_drop" else f"select-{kind}"
         inputs = {key: manifest.digest for key, manifest in before.items()} | self.compared(kind)
         inputs |= {f"score-{key}": manifest.digest for key, manifest in (scores or {}).items()}
@@ -76,7 +88,8 @@ class Selecting(Listing):
                 "scores": storage.join(self.root, scored[name].folder, part.path) if name in scored else None,
             }
             for name, manifest in sorted(before.items())
-            for part in manifest.tables()
+            for split in SPLITS
+            for part in manifest.tables(split)
         ]
         size = sum(part.bytes for manifest in before.values() for part in manifest.tables())
 
@@ -90,6 +103,7 @@ class Selecting(Listing):
                 "queries": self.query_table(kind),
                 "parts": parts,
                 "buckets": buckets(size),
+                "holdout": self.holdout(kind, before),
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 

@@ -10,6 +10,7 @@ from flows.stages.code import code_of
 from flows.stages.select import PAIRS_CODE, Selecting, buckets
 from pairs import back_translation
 from pipelines import stage, storage
+from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
 from pipelines.ray_jobs import translate
@@ -93,7 +94,8 @@ class Translating(Selecting):
         parts = [
             {"url": storage.join(self.root, manifest.folder, part.path), "source": None}
             for _, manifest in sorted(before.items())
-            for part in manifest.tables()
+            for split in SPLITS
+            for part in manifest.tables(split)
         ]
         size = sum(part.bytes for manifest in before.values() for part in manifest.tables())
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pairs import alt_text, back_translation, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
-from pipelines.beam_jobs import balancing, counting, duplicates, examples, host_cap, per_source
+from pipelines.beam_jobs import balancing, counting, duplicates, examples, holding, host_cap, per_source
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
 from pipelines.ledger import Step
@@ -27,13 +27,14 @@ from pipelines.similarity.table import Scores
 from pipelines.tables import TableWriter, read_batches
 
 ORDER = {
-    "choose": -6,
-    "unique": -5,
-    "duplicate_text": -4,
-    per_source.RULE: -3,
-    host_cap.RULE: -3,
-    "duplicate_image": -2,
-    "balance": -1,
+    "choose": -7,
+    "unique": -6,
+    "duplicate_text": -5,
+    per_source.RULE: -4,
+    host_cap.RULE: -4,
+    "duplicate_image": -3,
+    "balance": -2,
+    holding.STEP: holding.ORDER,
 }
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
 
@@ -185,11 +186,15 @@ class Unique(beam.DoFn):
         yield number, to_ipc(unique)
 
 
-class WriteBucket(beam.DoFn):
-    """Writes a bucket's pairs, sorted by key, as one part."""
+_BEHIND = 1 << 20
+"""More than there are buckets: parts of what is held out come behind those of training."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.spec = spec
+
+class WriteBucket(beam.DoFn):
+    """Writes a bucket's pairs, sorted by key, as one part; `role` is the part's."""
+
+    def __init__(self, spec: dict[str, Any], role: str = "table") -> None:
+        self.spec, self.role = spec, role
 
     def process(self, element: tuple[int, bytes]) -> Iterator[bytes]:
         """Gives the bucket's record."""
@@ -197,12 +202,15 @@ class WriteBucket(beam.DoFn):
         unique = from_ipc([piece])
         if not unique.num_rows:
             return
-        with TableWriter(self.spec["folder"], f"part-{number:05d}.parquet", PAIR_SCHEMA) as table:
+        plain = self.role == "table"
+        name = f"{'part' if plain else self.role}-{number:05d}.parquet"
+        with TableWriter(self.spec["folder"], name, PAIR_SCHEMA) as table:
             table.write(unique)
         key = unique.column("key")
+        part = table.part(first_key=key[0].as_py(), last_key=key[-1].as_py())
         record = {
-            "order": number,
-            "parts": [table.part(first_key=key[0].as_py(), last_key=key[-1].as_py()).model_dump()],
+            "order": number if plain else number + _BEHIND,
+            "parts": [part.model_copy(update={"role": self.role}).model_dump()],
             "languages": {
                 "left": _counts(unique.filter(pc.is_valid(unique.column("left_text"))), "left_lang"),
                 "right": _counts(unique, "right_lang"),
@@ -248,5 +256,8 @@ def run(spec: dict[str, Any]) -> None:
             records.append(dropped)
             dropped_rows.append(shown)
         records.append(examples.least(dropped_rows | "examples" >> beam.Flatten()))
+        if spec.get("holdout") is not None:
+            rows, held, divided = holding.divided(rows, spec["holdout"], spec["seed"])
+            records += [divided, held | "write held" >> beam.ParDo(WriteBucket(spec, holding.VALIDATION))]
         records.append(rows | "write" >> beam.ParDo(WriteBucket(spec)))
         gather(records | beam.Flatten(), storage.join(spec["folder"], "records.json"))

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pairs.schema import KINDS
-from pipelines.dataset import DatasetManifest
+from pipelines.dataset import SPLITS, DatasetManifest
 from pipelines.ledger import Step
 
 _MEANING = {
@@ -107,6 +107,12 @@ with tarfile.open(sorted(glob.glob("train/KIND-*.tar"))[0]) as tar:
 
 `train/sizes.json` has the samples of every shard, `train/<kind>.wids.json` an index for random access, and
 `MANIFEST.json` the sha256 of every shard; `pixelpairs verify` holds a copy against it.
+"""
+
+
+_HELD_OUT = """\
+Held out for evaluation, the split `validation`: whole photographs, documents and sentences with all of their pairs,
+drawn by hash. No photograph and no text of a held-out pair is in a pair of its kind in `train`.
 """
 
 
@@ -204,8 +210,17 @@ def _front_matter(manifest: DatasetManifest) -> dict[str, Any]:
     front["size_categories"] = [size_category(sum(manifest.samples().values()))]
     front["task_categories"] = sorted({"feature-extraction", *(_TASKS[kind] for kind in kinds if kind in _TASKS)})
     front["tags"] = ["webdataset", "pixel-only", "rendered-text", "contrastive-learning", "clippo"]
+    has = {split: manifest.samples(split) for split in SPLITS}
     front["configs"] = [
-        {"config_name": kind, "data_files": [{"split": "train", "path": f"train/{kind}-*.tar"}]} for kind in kinds
+        {
+            "config_name": kind,
+            "data_files": [
+                {"split": split, "path": f"{split}/{kind}-*.tar"}
+                for split in SPLITS
+                if split == "train" or kind in has[split]
+            ],
+        }
+        for kind in kinds
     ]
     if kinds:
         front["configs"][0]["default"] = True
@@ -249,15 +264,19 @@ def _funnel(steps: list[Step]) -> list[str]:
 
 
 def _contents(manifest: DatasetManifest, kinds: list[str]) -> list[str]:
-    counts = manifest.samples()
+    counts, held = manifest.samples(), manifest.samples("validation")
     rows = []
-    for kind in kinds:
-        shards = [shard for shard in manifest.shards if shard.kind == kind]
-        size = sum(shard.bytes for shard in shards)
-        rows.append([f"`{kind}`", _MEANING.get(kind, ""), f"{counts[kind]:,}", f"{len(shards):,}", f"{size:,}"])
-    size = sum(shard.bytes for shard in manifest.shards)
-    rows.append(["all", "", f"{sum(counts.values()):,}", f"{len(manifest.shards):,}", f"{size:,}"])
-    lines = ["## What is in it", "", *_table(["kind", "a pair is", "pairs", "shards", "bytes"], rows, {2, 3, 4})]
+    for kind in [*kinds, None]:
+        shards = [shard for shard in manifest.shards if kind in (None, shard.kind)]
+        names = ["all", ""] if kind is None else [f"`{kind}`", _MEANING.get(kind, "")]
+        pairs, out = (sum(n for k, n in found.items() if kind in (None, k)) for found in (counts, held))
+        rows.append([*names, *(f"{n:,}" for n in (pairs, out, len(shards), sum(shard.bytes for shard in shards)))])
+    head = ["kind", "a pair is", "pairs", "held out", "shards", "bytes"]
+    if not held:
+        head, rows = [*head[:3], *head[4:]], [[*row[:3], *row[4:]] for row in rows]
+    lines = ["## What is in it", "", *_table(head, rows, set(range(2, len(head))))]
+    if held:
+        lines += [*_HELD_OUT.split("\n")]
     if manifest.tables:
         lines += ["Tables of filtered alt-text without photographs:", ""]
         lines += [f"- {plain(table.path)}: {table.rows:,} rows, {table.bytes:,} bytes" for table in manifest.tables]

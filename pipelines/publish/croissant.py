@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from pipelines.dataset import DatasetManifest
+from pipelines.dataset import SPLITS, DatasetManifest
 from pipelines.publish.card import kinds_of, languages_of
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
@@ -88,12 +88,12 @@ def _file_object(path: str, size: int, sha256: str, encoding: str) -> dict[str, 
     }
 
 
-def _file_set(kind: str, member: str, meaning: str, shards: list[str]) -> dict[str, Any]:
+def _file_set(kind: str, of: str, member: str, meaning: str, shards: list[str]) -> dict[str, Any]:
     includes, encodings = _patterns(kind, member)
     return {
         "@type": "cr:FileSet",
-        "@id": f"{kind}-{member}-files",
-        "name": f"{kind}-{member}-files",
+        "@id": f"{of}-{member}-files",
+        "name": f"{of}-{member}-files",
         "description": f"{kind}: {meaning}",
         "containedIn": [{"@id": shard} for shard in shards],
         "encodingFormat": encodings if len(encodings) > 1 else encodings[0],
@@ -112,8 +112,8 @@ def _field(name: str, description: str, data_type: str, source: dict[str, Any]) 
     }
 
 
-def _record_set(kind: str, member: str, meaning: str) -> dict[str, Any]:
-    name, files = f"{kind}-{member}", {"@id": f"{kind}-{member}-files"}
+def _record_set(of: str, member: str, meaning: str) -> dict[str, Any]:
+    name, files = f"{of}-{member}", {"@id": f"{of}-{member}-files"}
     key = {"fileSet": files, "extract": {"fileProperty": "filename"}, "transform": {"regex": r"^([0-9a-f]+)\."}}
     fields = [_field(f"{name}/key", "content hash of the pair; joins the record sets of a kind", "sc:Text", key)]
     content = {"fileSet": files, "extract": {"fileProperty": "content"}}
@@ -123,7 +123,7 @@ def _record_set(kind: str, member: str, meaning: str) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "description": f"{kind}: {meaning}, one record a pair",
+        "description": f"{of}: {meaning}, one record a pair",
         "key": {"@id": f"{name}/key"},
         "field": fields,
     }
@@ -137,9 +137,9 @@ def _told(manifest: DatasetManifest, field: str) -> str:
 def croissant(manifest: DatasetManifest) -> bytes:
     """Writes croissant.json.
 
-    Each kind has four record sets (`left`, `right`, `text`, `rest`) that share the field `key`: the reference reader
-    joins no more than two tables, so they are not joined here. There is no datePublished: a version holds no clock, and
-    a made-up date would be a lie.
+    Each kind has, in each split, four record sets (`left`, `right`, `text`, `rest`) that share the field `key`: the
+    reference reader joins no more than two tables, so they are not joined here. There is no datePublished: a version
+    holds no clock, and a made-up date would be a lie.
 
     Args:
         manifest: The version. `recipe["card"]` may hold title, description and license.
@@ -175,10 +175,13 @@ def croissant(manifest: DatasetManifest) -> bytes:
         ),
     ]
     document["recordSet"] = []
-    for kind in kinds:
-        paths = [shard.path for shard in shards if shard.kind == kind]
+    for kind, split in ((kind, split) for kind in kinds for split in SPLITS):
+        paths = [shard.path for shard in shards if (shard.kind, shard.split) == (kind, split)]
+        if split != "train" and not paths:
+            continue
+        name, beside = (kind, "") if split == "train" else (f"{kind}-{split}", f", of the split {split}")
         for member, meaning in _MEMBERS:
-            document["distribution"].append(_file_set(kind, member, meaning, paths))
-            document["recordSet"].append(_record_set(kind, member, meaning))
+            document["distribution"].append(_file_set(kind, name, member, meaning + beside, paths))
+            document["recordSet"].append(_record_set(name, member, meaning + beside))
     text = json.dumps(document, indent=1, ensure_ascii=False)
     return re.sub(r"[\ud800-\udfff]", "�", text).encode() + b"\n"

@@ -39,7 +39,11 @@ def side_files(manifest: DatasetManifest) -> dict[str, bytes]:
         "README.md": card.card(manifest),
         "croissant.json": croissant.croissant(manifest),
     }
-    return contents | {f"train/{kind}.wids.json": index.wids_index(manifest, kind) for kind in manifest.samples()}
+    for split in manifest.splits():
+        contents[f"{split}/sizes.json"] = index.sizes(manifest, split)
+        for kind in manifest.samples(split):
+            contents[f"{split}/{kind}.wids.json"] = index.wids_index(manifest, kind, split)
+    return contents
 
 
 def folder_of(root: str, name: str, version: str) -> str:

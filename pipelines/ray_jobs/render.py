@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import storage
+from pipelines.dataset import SPLITS
 from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
@@ -26,22 +27,32 @@ CODE = "1"
 
 
 def plan_shards(pairs: StageManifest, kind: str, samples: int) -> list[dict[str, Any]]:
-    """Cuts the sorted pairs into shards of `samples` rows, the last one shorter.
+    """Cuts the sorted pairs of each split into shards of `samples` rows, the last one shorter.
 
     Returns:
-        For each shard its number, its file and the row ranges of the parts that it is made of. Depends on the counts of rows alone.
+        For each shard its number, its split, its file and the row ranges of the parts that it is made of. Depends on the counts of
+        rows alone.
     """
-    total = sum(part.rows for part in pairs.tables())
+    shards: list[dict[str, Any]] = []
+    for split in SPLITS:
+        shards += _cut(pairs.folder, pairs.tables(split), kind, split, samples)
+    return [{"index": index, **shard} for index, shard in enumerate(shards)]
+
+
+def _cut(folder: str, parts: list[Part], kind: str, split: str, samples: int) -> list[dict[str, Any]]:
+    total = sum(part.rows for part in parts)
+    prefix = "" if split == "train" else f"{split}-"
     shards: list[dict[str, Any]] = [
-        {"index": number, "path": f"{kind}-{number:06d}.tar", "ranges": []} for number in range(-(-total // samples))
+        {"split": split, "path": f"{prefix}{kind}-{number:06d}.tar", "ranges": []}
+        for number in range(-(-total // samples))
     ]
     begin = 0
-    for part in pairs.tables():
+    for part in parts:
         row = 0
         while row < part.rows:
             number = (begin + row) // samples
             end = min(part.rows, (number + 1) * samples - begin)
-            shards[number]["ranges"].append([f"{pairs.folder}/{part.path}", row, end])
+            shards[number]["ranges"].append([f"{folder}/{part.path}", row, end])
             row = end
         begin += part.rows
     return shards
@@ -78,7 +89,9 @@ def render_shard(job: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
             "cut_left": done.cut_left,
             "cut_right": done.cut_right,
             "sources": done.sources,
-        },
+        }
+        # A build that holds nothing out has the manifests that it had.
+        | ({} if shard["split"] == "train" else {"split": shard["split"]}),
     )
     record = {"index": shard["index"], "parts": [part.model_dump()]}
     units.write_record(job["folder"], shard["path"], record)

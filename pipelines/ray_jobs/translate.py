@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pairs import arrow, back_translation
+from pairs import arrow, back_translation, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
 from pipelines.jobs import JobError, Progress
@@ -188,6 +188,7 @@ def _measured(
             "through_text": pa.array([trip.through for trip in mine], pa.string()),
             "through_lang": arrow.per_value(name, lambda route: through[route]),
             "route": name,
+            "group": translations.scored_group(taken),
             "unknown": pa.array(np.array([trip.unknown for trip in mine], np.int64)),
             "failed": pa.array(np.array([trip.failed for trip in mine], np.int64)),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
@@ -206,14 +206,15 @@ class BitextSource(_Source):
         "differ; auto: by the first 1000 pairs of each file: end marks, commas or Chinese and Japanese characters stand apart",
     )
 
-    @model_validator(mode="after")
-    def _languages(self) -> BitextSource:
-        left, right = self.languages
-        if self.role == "translations" and left == right:
-            raise ValueError("languages: the two of a bitext must differ, but for role back_translation")
-        if self.role == "back_translation" and left.split("-")[0].lower() != right.split("-")[0].lower():
-            raise ValueError("languages: what was translated back is in the sentence's own language: name it twice")
-        return self
+    @field_validator("languages")
+    @classmethod
+    def _fit_the_role(cls, value: tuple[str, str], info: ValidationInfo) -> tuple[str, str]:
+        left, right = value
+        if info.data.get("role") == "translations" and left == right:
+            raise ValueError("the two languages of a bitext must differ, but for role back_translation")
+        if info.data.get("role") == "back_translation" and left.split("-")[0].lower() != right.split("-")[0].lower():
+            raise ValueError("what was translated back is in the sentence's own language: name it twice")
+        return value
 
     @model_validator(mode="after")
     def _sides(self) -> BitextSource:

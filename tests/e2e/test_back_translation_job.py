@@ -60,7 +60,7 @@ def write_inputs(folder: Path, count: int) -> None:
         {"text": f"{ENGLISH.format(n)} {ENGLISH.format(n + 5000)}", "url": f"https://example.org/{n}"}
         for n in range(count)
     ]
-    documents[3]["text"] = documents[3]["text"].replace("boats", "CRASH boats")
+    documents[3]["text"] = documents[3]["text"].replace("boats", "CRASH boats", 1)
     for part in range(2):
         lines = [json.dumps(document) for document in documents[part::2]]
         (folder / f"docs{part}.jsonl").write_text("\n".join(lines) + "\n")
@@ -194,7 +194,8 @@ def test_from_sentences_to_pairs_and_what_is_done_again(inputs: Path, tmp_path: 
     assert 2 * 40 <= new - crashes <= 2 * 40 + 2 * 32 * 2, (
         "ten documents and ten lines, there and back, and the culprit's batch"
     )
-    shutil.rmtree(tmp_path / "root/stages")
+    for folder in (tmp_path / "root/stages").glob("*trans*"):
+        shutil.rmtree(folder)
     told = asked(inputs)
     again, _ = run(build(inputs, tmp_path / "root"))
     assert again["pairs"].digest == grown["pairs"].digest, "what was remembered gives the same bytes"

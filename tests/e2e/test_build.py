@@ -24,7 +24,8 @@ def test_every_kind_is_published_with_its_side_files(undisturbed: Undisturbed) -
     kinds = Counter(shard["kind"] for shard in manifest["shards"])
     assert set(kinds) == {"image_alt", "sentences", "translations", "word_drop"}
     expected = {"MANIFEST.json", "README.md", "croissant.json", "report.html", "errors.jsonl", "train/sizes.json"}
-    expected |= {f"train/{kind}.wids.json" for kind in kinds} | {shard["path"] for shard in manifest["shards"]}
+    expected |= {f"{split}/{kind}.wids.json" for kind in kinds for split in ("train", "validation")}
+    expected |= {shard["path"] for shard in manifest["shards"]} | {"validation/sizes.json"}
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert there == expected
 

@@ -108,7 +108,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(
     (fault,) = faults(text)
     number = text.splitlines().index(insert) + 1
     assert fault.startswith(f"r.yaml, line {number}: {key}: unknown key; ")
-    assert fault.endswith(f"did you mean {hint}?") if hint else "known keys: card, gate, mix" in fault
+    assert fault.endswith(f"did you mean {hint}?") if hint else "known keys: card, gate, holdout, mix" in fault
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,11 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(
         ("  width: 224", "  width: 0", "width", "render.width = 0: must be from 1 to"),
         ("  width: 224", "  width: -224", "width", "render.width = -224: must be from 1 to"),
         ("  samples: 100", "  samples: 0", "  samples:", "shards.samples = 0: Input should be greater than or equal to 1"),
+        ("shards:\n", "holdout:\n  share: 0.7\nshards:\n", "  share: 0.7", "holdout.share = 0.7: "),
+        (
+            "shards:\n", "holdout:\n  per_kind:\n    word_drop: {share: 0.1}\nshards:\n", "word_drop: {share: 0.1}",
+            "holdout.per_kind.word_drop",
+        ),
         ("    image_alt: 50", "    image_alt: no", "    image_alt: no", "shards.per_kind.image_alt = false: "),
         ("  image_alt: 1", "  image_alts: 1", "image_alts", "did you mean image_alt?"),
         ("  image_alt: 1", "  image_alt: 0", "  image_alt: 0", "mix.image_alt = 0: Input should be greater than 0"),
@@ -156,9 +161,9 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest(
         ("word_drop: {rate: 0.2}", "word_drop: yes", "word_drop", "pairs.word_drop = true: "),
         ("  sentences: {}\n", "", "  docs:", "sources.docs: would be read for nothing: add pairs.sentences"),
         ("  translations: {}\n", "", "  lines:", "sources.lines: would be read for nothing: add pairs.translations"),
-        ("--out={out}", "--out={outt}", "argv", "no field {outt}; there are dataset, manifest_sha256, mix, out, python"),
+        ("--out={out}", "--out={outt}", "argv", "no field {outt}; there are dataset, manifest_sha256, mix, out, python, s"),
         ("  env: {A: b}", "  env: {A: 5}", "env", "train.env.A = 5: Input should be a valid string"),
-        ("  env: {A: b}", "  backend: kube", "kube", "train.backend = 'kube': Input should be 'local'"),
+        ("  env: {A: b}", "  backend: kube", "kube", "train.backend = 'kube': Input should be 'local', 'ray_job', "),
         ("  workers: 2", "  workers: 0", "workers", "runtime.workers = 0: Input should be greater than or equal to 1"),
         ("render:\n  width: 224", "render: 5", "render", "render = 5: "),
     ],

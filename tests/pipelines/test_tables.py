@@ -129,6 +129,23 @@ def test_shards_hold_each_row_once_in_order(counts: list[int], samples: int) -> 
     assert all(first < last for shard in shards for _, first, last in shard["ranges"])
 
 
+@given(st.lists(st.integers(0, 40), max_size=4), st.lists(st.integers(0, 9), max_size=3), st.integers(1, 12))
+def test_no_shard_holds_rows_of_two_splits(train: list[int], held: list[int], samples: int) -> None:
+    pairs = stage_of(train)
+    more = [
+        Part(path=f"validation-{n}.parquet", bytes=1, sha256="0" * 64, rows=count, role="validation")
+        for n, count in enumerate(held)
+    ]
+    both = plan_shards(pairs.model_copy(update={"parts": [*more, *pairs.parts]}), "x", samples)
+    alone = plan_shards(pairs, "x", samples)
+    assert both[: len(alone)] == alone, "holding out changes no shard of the rest"
+    aside = both[len(alone) :]
+    assert {shard["split"] for shard in aside} <= {"validation"}
+    assert sum(last - first for shard in aside for _, first, last in shard["ranges"]) == sum(held)
+    assert all("validation-" in path for shard in aside for path, *_ in shard["ranges"])
+    assert len({shard["path"] for shard in both}) == len(both)
+
+
 def test_planning_needs_no_ray() -> None:
     code = "import sys; import pipelines.ray_jobs.render; sys.exit('ray' in sys.modules)"
     done: Any = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])

@@ -28,10 +28,17 @@ def split(samples: Sequence[Sample], *, share: float, most: int) -> tuple[list[S
     held_pictures = {i for _, i in out}
     held_texts = {s.right_id for s in samples if s.left_id in held_pictures}
     train = [s for s in samples if s.left_id not in held_pictures and s.right_id not in held_texts]
-    held: dict[int, Sample] = {}
+    return train, distinct([s for s in samples if s.left_id in held_pictures], len(samples))
+
+
+def distinct(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """Samples of which no two share a left picture or a right text, by key, `most` of them at most: each has one right answer."""
+    pictures: set[int] = set()
     texts: set[int] = set()
-    for sample in sorted((s for s in samples if s.left_id in held_pictures), key=lambda s: s.key):
-        if sample.left_id not in held and sample.right_id not in texts:
-            held[sample.left_id] = sample
+    found: list[Sample] = []
+    for sample in sorted(samples, key=lambda s: s.key):
+        if sample.left_id not in pictures and sample.right_id not in texts:
+            found.append(sample)
+            pictures.add(sample.left_id)
             texts.add(sample.right_id)
-    return train, list(held.values())
+    return found[:most]

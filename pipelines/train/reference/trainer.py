@@ -23,7 +23,7 @@ from pipelines.train.reference.loss import contrastive_loss, false_negatives, st
 from pipelines.train.reference.model import Tower, make_tower, save_tower
 from pipelines.train.reference.plan import Plan
 from pipelines.train.reference.plot import plot_losses
-from pipelines.train.reference.split import split
+from pipelines.train.reference.split import distinct, split
 from pipelines.train.reference.version import DataError, Sample, Version, open_version
 
 RESULT: Final[str] = "result.json"
@@ -62,7 +62,13 @@ def train(config: TrainConfig) -> dict[str, Any]:
     version, mix = _open(config)
     train_samples, held = {}, {}
     for kind in mix:
-        train_samples[kind], held[kind] = split(version.samples[kind], share=config.holdout, most=config.holdout_most)
+        if kind in version.held:
+            train_samples[kind] = list(version.samples[kind])
+            held[kind] = distinct(version.held[kind], config.holdout_most)
+        else:
+            train_samples[kind], held[kind] = split(
+                version.samples[kind], share=config.holdout, most=config.holdout_most
+            )
         if len(train_samples[kind]) < 2:
             raise DataError(f"{kind}: {len(train_samples[kind])} samples to train on, at least 2 are needed")
     device = torch.device(config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")

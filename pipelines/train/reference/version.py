@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 MANIFEST: Final[str] = "MANIFEST.json"
+TRAIN: Final[str] = "train"
+HELD_OUT: Final[str] = "validation"
 PHOTOGRAPHS: Final[str] = "image_alt"
 MAX_MEMBER_BYTES: Final[int] = 64 << 20
 _MEMBER = re.compile(r"([0-9a-f]{1,128})\.(jpg|png|webp|text\.png|txt|json)")
@@ -51,7 +53,8 @@ class Version:
         folder: Where it lies.
         manifest_sha256: Hex digest of the manifest's bytes.
         shards: Paths of the shards.
-        samples: Kind -> its samples in the order of shards and keys.
+        samples: Kind -> its samples to train on, in the order of shards and keys.
+        held: Kind -> the samples that the build held out, in the same order; only kinds with any.
         mix: Kind -> weight, as published; empty if the manifest names none.
         text_size: (width, height) in px of a rendered text.
         background: Grey level 0..255 of a rendered text's ground.
@@ -61,6 +64,7 @@ class Version:
     manifest_sha256: str
     shards: tuple[Path, ...]
     samples: Mapping[str, tuple[Sample, ...]]
+    held: Mapping[str, tuple[Sample, ...]]
     mix: Mapping[str, float]
     text_size: tuple[int, int]
     background: int
@@ -87,28 +91,32 @@ def open_version(folder: Path, kinds: Sequence[str] | None = None, *, manifest_s
     try:
         manifest = json.loads(data)
         listed = [
-            (e["kind"], _inside(folder, e["path"]), e["bytes"], e["sha256"], e["samples"]) for e in manifest["shards"]
+            (e["kind"], e.get("split", TRAIN), _inside(folder, e["path"]), e["bytes"], e["sha256"], e["samples"])
+            for e in manifest["shards"]
         ]
+        if strange := {split for _, split, *_ in listed} - {TRAIN, HELD_OUT}:
+            raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {strange.pop()!r}")
         spec = manifest["render"]["spec"]
         size, background = (int(spec["width"]), int(spec["height"])), int(spec["background"])
         mix = {str(kind): float(weight) for kind, weight in manifest.get("mix", {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder / MANIFEST}: not a version's manifest: {error!r}") from error
-    there = sorted({kind for kind, *_ in listed})
+    there = sorted({kind for kind, split, *_ in listed if split == TRAIN})
     missing = [kind for kind in kinds or () if kind not in there]
     if missing:
         raise DataError(f"no shards of kind {', '.join(missing)}; this version has {', '.join(there) or 'none'}")
     shards: list[Path] = []
-    samples: dict[str, list[Sample]] = {}
-    for kind, path, length, sha256, count in listed:
+    samples: dict[str, dict[str, list[Sample]]] = {TRAIN: {}, HELD_OUT: {}}
+    for kind, split, path, length, sha256, count in listed:
         if kinds is None or kind in kinds:
             _verify(path, length, sha256)
             found = _index(path, len(shards))
             if len(found) != count:
                 raise DataError(f"{path}: {len(found)} samples, the manifest says {count}")
             shards.append(path)
-            samples.setdefault(kind, []).extend(found)
-    return Version(folder, digest, tuple(shards), {k: tuple(v) for k, v in samples.items()}, mix, size, background)
+            samples[split].setdefault(kind, []).extend(found)
+    train, held = ({kind: tuple(v) for kind, v in samples[split].items()} for split in (TRAIN, HELD_OUT))
+    return Version(folder, digest, tuple(shards), train, held, mix, size, background)
 
 
 def _inside(folder: Path, path: str) -> Path:

@@ -1,4 +1,4 @@
-"""Waits for a command and writes down how it ended: `python -m pipelines.train.supervise EXIT.json PROGRAM WORD …`.
+"""Waits for a command and writes down how it ended: `python -m pipelines.train.launchers.supervise EXIT.json PROGRAM WORD …`.
 
 A trainer outlives the build that started it, if that is killed. Whoever takes it up later is not its parent and could not learn its
 exit code; it is in the file.

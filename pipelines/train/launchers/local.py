@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -11,23 +12,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines import storage
-from pipelines.train.spec import State, TrainerSpec, fill
+from pipelines.train.launchers.base import TAIL_BYTES, Job, Launcher, LauncherError, Plan, State, torchrun
 
 LOG = "log.txt"
 STATE = "state.json"
 EXIT = "exit.json"
-_TAIL_BYTES = 20_000
 _GRACE_SECONDS = 10
 _POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class LocalLauncher:
+class LocalLauncher(Launcher):
     """Launches processes whose state lies in a folder each, so that another process can ask after them.
 
     Attributes:
@@ -35,32 +34,41 @@ class LocalLauncher:
     """
 
     folder: str
+    poll_seconds: float = _POLL_SECONDS
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
     def _place(self, job_id: str) -> Path:
         return storage.local_path(storage.join(self.folder, job_id))
 
-    def submit(self, spec: TrainerSpec, fields: dict[str, str], job_id: str) -> str:
+    def plan(self, job: Job) -> Plan:
+        """The process that would be started."""
+        return Plan("local", job.id, job.argv, job.spec.env, job.spec.secret_env, tuple(torchrun(job)))
+
+    def submit(self, job: Job) -> str:
         """Starts the command in a process group of its own; takes up a job of this id that still runs.
 
         Raises:
-            ValueError: The command names an unknown field.
+            LauncherError: A secret is not in the environment.
             OSError: There is no such program.
         """
-        place = self._place(job_id)
+        place = self._place(job.id)
         place.mkdir(parents=True, exist_ok=True)
-        if self.status(job_id) is State.RUNNING:
-            return job_id
-        words = fill(spec.argv, fields)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **spec.env}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], environment.get("PYTHONPATH", "")]))
+        words = torchrun(job)
+        environment = _environment(job)
         if shutil.which(words[0], path=environment.get("PATH")) is None:
             raise FileNotFoundError(errno.ENOENT, "no such program", words[0])
+        with (place / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two that submit at once, the second finds the first one's process
+            if self.status(job.id) is not State.RUNNING:
+                self._start(job.id, place, words, environment)
+        return job.id
+
+    def _start(self, job_id: str, place: Path, words: list[str], environment: dict[str, str]) -> None:
         (place / EXIT).unlink(missing_ok=True)
         with (place / LOG).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.train.supervise", str(place / EXIT), *words],
+                [sys.executable, "-m", "pipelines.train.launchers.supervise", str(place / EXIT), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -70,7 +78,6 @@ class LocalLauncher:
         self._running[job_id] = process
         self._cancelled.discard(job_id)
         (place / STATE).write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
-        return job_id
 
     def status(self, handle: str) -> State:
         """Where the job stands; FAILED for one whose process is gone without a word."""
@@ -100,14 +107,22 @@ class LocalLauncher:
         # The start time tells the job from a later process with the same number.
         return pid if _started(pid) == started else None
 
+    def output(self, handle: str, start: int) -> bytes:
+        """What it has printed from byte `start` on."""
+        try:
+            with (self._place(handle) / LOG).open("rb") as file:
+                file.seek(start)
+                return file.read()
+        except OSError:
+            return b""
+
     def logs(self, handle: str) -> str:
         """The last 20 kB of what it printed."""
         try:
-            with (self._place(handle) / LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                return file.read().decode("utf-8", "replace")
+            size = (self._place(handle) / LOG).stat().st_size
         except OSError:
             return ""
+        return self.output(handle, max(0, size - TAIL_BYTES)).decode("utf-8", "replace")
 
     def cancel(self, handle: str) -> None:
         """Asks the job's process group to end, and ends what is left of it after 10 s.
@@ -130,36 +145,16 @@ class LocalLauncher:
         if process is not None:
             process.wait()
 
-    def follow(self, handle: str, timeout: float | None, said: Callable[[str], None]) -> State:
-        """Waits for the end, handing on each line that the job prints.
 
-        Args:
-            handle: From `submit`.
-            timeout: Seconds; a job that takes longer is cancelled.
-            said: Called with each line.
-        """
-        began = time.monotonic()
-        path = self._place(handle) / LOG
-
-        def say(line: bytes) -> None:
-            said(line.decode("utf-8", "replace"))
-
-        with path.open("rb") as log:
-            rest = b""
-            while True:
-                state = self.status(handle)
-                rest += log.read()
-                *lines, rest = rest.split(b"\n")
-                for line in lines:
-                    say(line)
-                if state is not State.RUNNING:
-                    if rest:
-                        say(rest)
-                    return state
-                if timeout is not None and time.monotonic() - began > timeout:
-                    self.cancel(handle)
-                    return State.CANCELLED
-                time.sleep(_POLL_SECONDS)
+def _environment(job: Job) -> dict[str, str]:
+    """This process's environment with the job's own variables."""
+    made = {**os.environ, "PYTHONUNBUFFERED": "1", **job.spec.env}
+    for name, source in job.spec.secret_env.items():
+        if source not in os.environ:
+            raise LauncherError(f"secret_env.{name}: there is no {source} in the environment")
+        made[name] = os.environ[source]
+    made["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path[:1], made.get("PYTHONPATH", "")]))
+    return made
 
 
 def _signal(group: int, sign: signal.Signals) -> None:

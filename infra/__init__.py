@@ -1,0 +1,1 @@
+"""What operators apply. docs: infra/README.md."""
