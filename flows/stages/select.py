@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.stages.lists import Listing
 from pairs.back_translation import CHOSEN_BY, MEASURED_BY
-from pipelines import stage, storage
+from pipelines import storage
 from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
@@ -107,7 +107,7 @@ class Selecting(Listing):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.pairs_stage(kind, before, scores), body)
+        return self.run(self.pairs_stage(kind, before, scores), body)
 
     def table_stage(self, name: str, before: StageManifest) -> Stage:
         """The stage that filters a table of alt-texts without photographs."""
@@ -144,7 +144,7 @@ class Selecting(Listing):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.table_stage(name, before), body)
+        return self.run(self.table_stage(name, before), body)
 
 
 def buckets(size: int) -> int:

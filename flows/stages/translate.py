@@ -9,7 +9,7 @@ from typing import Any
 from flows.stages.code import code_of
 from flows.stages.select import PAIRS_CODE, Selecting, buckets
 from pairs import back_translation
-from pipelines import stage, storage
+from pipelines import storage
 from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
@@ -110,7 +110,7 @@ class Translating(Selecting):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.to_translate_stage(before), body)
+        return self.run(self.to_translate_stage(before), body)
 
     def translate_stage(self, sentences: StageManifest) -> Stage:
         """The stage that translates them and measures what comes back.
@@ -152,4 +152,4 @@ class Translating(Selecting):
             made = translate.run(job, runs, session=self.ray, progress=progress, stop=self.stop)
             return translate.outcome(sentences, runs, made)
 
-        return stage.run(self.root, self.translate_stage(sentences), body)
+        return self.run(self.translate_stage(sentences), body)
