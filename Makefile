@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs boundaries bench-loader bench-gpu
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs bench-cluster bench-loader bench-gpu boundaries
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
 	@echo "make bench-loader     the trainer's loader against webdataset with Pillow, and against what a model takes"
 	@echo "make bench-gpu        what the GPU here trains: CLIPPO's B/16 at 224 px, batch sizes until memory is full"
+	@echo "make bench-cluster    rendering on Ray: a second worker, and the driver's memory in the number of shards"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
@@ -49,6 +50,9 @@ bench-render: $(VENV)/.dev
 
 bench-filter: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_filter
+
+bench-cluster: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench_cluster
 
 # What these compare with: the extra `bench`, no part of the lock files.
 $(VENV)/.bench: $(VENV)/.dev
