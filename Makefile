@@ -57,6 +57,10 @@ bench-pairs: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.bench_documents
 	$(BIN)/python -m benchmarks.bench_bitext
 
+# What the trainer learns, three seeds each: some hours on two cores.
+experiments: $(VENV)/.core $(VENV)/.torch
+	$(BIN)/python -m benchmarks.experiments --root $(BUILD)/experiments
+
 boundaries: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.boundaries
 
