@@ -163,7 +163,7 @@ def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed
 
     Args:
         out: A folder; made if absent. Files of the same names are overwritten.
-        pictures: Rows of the picture table, 20 to 10,000.
+        pictures: Rows of the picture table, 20 to 20,000.
         scene_lines: Lines of each scene bitext, 1 to 10,000.
         seed: Same seed, same rows.
 
@@ -174,8 +174,8 @@ def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed
     Raises:
         ValueError: `pictures` or `scene_lines` is out of bounds.
     """
-    if not 20 <= pictures <= 10_000:
-        raise ValueError(f"pictures must be 20 to 10000, not {pictures}")
+    if not 20 <= pictures <= 20_000:
+        raise ValueError(f"pictures must be 20 to 20000, not {pictures}")
     if not 1 <= scene_lines <= 10_000:
         raise ValueError(f"scene_lines must be 1 to 10000, not {scene_lines}")
     out.mkdir(parents=True, exist_ok=True)

@@ -136,4 +136,4 @@ def test_russian_numerals_take_the_right_cases(maker):
 
 def test_out_of_bounds_is_a_clear_error(maker, tmp_path, capsys):
     assert maker.main([str(tmp_path), "--pictures", "3"]) == 2
-    assert "20 to 10000" in capsys.readouterr().err
+    assert "20 to 20000" in capsys.readouterr().err
