@@ -14,7 +14,8 @@ from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.geometry import Similarities, modality_gap
 from pipelines.train.reference.model import Tower
 from pipelines.train.reference.retrieval import AT, recalls
-from pipelines.train.reference.version import PHOTOGRAPHS, Sample
+from pipelines.train.reference.shards import Sample
+from pipelines.train.reference.version import PHOTOGRAPHS
 
 
 class EvaluationError(Exception):
