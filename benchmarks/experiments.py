@@ -2,9 +2,9 @@
 
     python -m benchmarks.experiments --root build/experiments [--only reach,control,mix] [--seeds 0,1,2]
 
-`reach`: photographs and their texts alone, for ten minutes on two cores at most. `control`: the same with shuffled texts, which must
-stay at chance. `mix`: photographs alone against photographs with sentence, word-drop and translation pairs mixed in, once with as many
-photographs seen and once with as many pairs in all. What is there already is not run again.
+`reach`: the mix of the quickstart's recipe, for ten minutes on two cores at most. `control`: the same with shuffled texts, which
+must stay at chance. `mix`: photographs alone against photographs with sentence, word-drop and translation pairs mixed in, once with
+as many photographs seen and once with as many pairs in all. What is there already is not run again.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def table(rows: list[tuple[Arm, list[dict[str, Any]]]]) -> Iterator[str]:
             spread([value * sizes[IMAGE] for value in there], "{:.1f}"),
             spread([100 * one[IMAGE]["left_to_text"]["recall_at_1"] for one in found], "{:.1f}"),
         ]
-        cells += [spread([100 * one[kind]["text_to_left"]["recall_at_1"] for one in found], "{:.1f}") for kind in kinds[1:]]
+        cells += [
+            spread([100 * one[kind]["text_to_left"]["recall_at_1"] for one in found], "{:.1f}") for kind in kinds[1:]
+        ]
         cells.append(spread([one[IMAGE]["gap"] for one in found], "{:.3f}"))
         zero = [100 * one["top_1"] for result in results for one in result["zero_shot"] if one["name"] == "background"]
         yield "| " + " | ".join([*cells, spread(zero, "{:.1f}")]) + " |"
