@@ -190,8 +190,9 @@ def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed
     for target in CATALOGUES:
         pairs = catalogue_pairs(target)
         expected["bitext"][f"catalogue.en-{target}"] = write_bitext(out / "catalogue", target, pairs, compress=False)
+    painted = set(make_scenes(pictures, seed=seed, stage="pictures"))
     for target in SCENE_LANGUAGES:
-        pairs = scene_pairs(target, scene_lines, seed=seed)
+        pairs = scene_pairs(target, scene_lines, seed=seed, painted=painted)
         expected["bitext"][f"scenes.en-{target}"] = write_bitext(out / "scenes", target, pairs, compress=True)
     (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
     return expected
@@ -202,7 +203,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder for the input files; made if absent")
     parser.add_argument("--pictures", type=int, default=3000, help="rows of the picture table (default: %(default)s)")
-    parser.add_argument("--scene-lines", type=int, default=1000, help="lines of each scene bitext (default: %(default)s)")
+    parser.add_argument(
+        "--scene-lines", type=int, default=1000, help="lines of each scene bitext (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="same seed, same rows (default: %(default)s)")
     args = parser.parse_args(argv)
     try:

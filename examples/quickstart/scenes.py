@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,20 +97,21 @@ def make_scene(rng: random.Random) -> Scene:
     return Scene(kind, things if kind == "between" else things[:2], background)
 
 
-def make_scenes(count: int, *, seed: int, stage: str) -> list[Scene]:
+def make_scenes(count: int, *, seed: int, stage: str, without: Collection[Scene] = ()) -> list[Scene]:
     """Draws `count` scenes of which no two have the same core, so that every caption tells its picture from all others.
 
     Args:
         count: How many; at most 20,000 (there are far more relations, but few `single` scenes).
         seed: Same seed, same scenes.
         stage: Keeps streams of one seed apart.
+        without: Scenes that are not wanted, a set.
     """
     scenes: list[Scene] = []
     seen: set[tuple[object, ...]] = set()
     rng = random.Random(f"{seed}:{stage}")  # noqa: S311 - reproducible, not secret
     while len(scenes) < count:
         scene = make_scene(rng)
-        if scene.core() not in seen:
+        if scene.core() not in seen and scene not in without:
             seen.add(scene.core())
             scenes.append(scene)
     return scenes

@@ -104,7 +104,7 @@ class TrainConfig(BaseModel):
         default=0, ge=0, description="pictures whose activations a worker holds at once (GradCache); 0: the whole batch"
     )
     recompute: bool = Field(default=False, description="gradient checkpointing: blocks are computed again going back")
-    optimiser: Literal["adamw", "adafactor"] = Field(default="adamw", description="CLIPPO: adafactor")
+    optimiser: Literal["adamw", "adafactor", "muon"] = Field(default="adamw", description="CLIPPO: adafactor")
     learning_rate: float = Field(default=1e-3, gt=0, description="its peak")
     weight_decay: float = Field(
         default=0.01, ge=0, description="share that a step takes of each kernel, times the learning rate"
