@@ -155,8 +155,8 @@ class _Run:
                         began += time.perf_counter() - before  # no time of training
                     metrics.write(row)
                     if step % config.log_every == 0 or last:
+                        metrics.flush()  # first: who reads the line may look for the step
                         print(progress.line(step, config), flush=True)
-                        metrics.flush()
                     if config.checkpoint_every and (step % config.checkpoint_every == 0 or last):
                         metrics.flush()
                         self._save(step, optimiser, loader)
