@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs bench-cluster bench-loader bench-gpu boundaries
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs bench-cluster bench-loader bench-gpu boundaries experiments
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -69,6 +69,10 @@ bench-loader: $(VENV)/.dev $(VENV)/.torch
 # ARGS, such as ARGS="--chunk 1024 --batch 10240 --most 10240": CLIPPO's batch on one GPU.
 bench-gpu: $(VENV)/.dev $(VENV)/.torch
 	$(BIN)/python -m benchmarks.bench_trainer $(if $(ARGS),$(ARGS),--model B/16 --size 224 --batch 128)
+
+# What the trainer learns, three seeds each: some hours on two cores.
+experiments: $(VENV)/.core $(VENV)/.torch
+	$(BIN)/python -m benchmarks.experiments --root $(BUILD)/experiments
 
 boundaries: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.boundaries

@@ -42,6 +42,14 @@ class TrainConfig(BaseModel):
     )
     holdout_most: int = Field(default=256, ge=0, description="pictures held out of a kind at most, in that case")
 
+    classes: Path | None = Field(
+        default=None, description="classes for zero-shot classification of the held-out photographs, YAML or JSON"
+    )
+    evaluate_every: int = Field(
+        default=0, ge=0, description="steps between evaluations on the way; 0: at the end alone"
+    )
+    report: bool = Field(default=True, description="whether report.html and its plots are made at the end")
+
     # ---- how it is read
     size: int = Field(
         default=112, ge=16, le=1024, description="px a side of photographs; rendered text is never resized"
@@ -96,7 +104,7 @@ class TrainConfig(BaseModel):
         default=0, ge=0, description="pictures whose activations a worker holds at once (GradCache); 0: the whole batch"
     )
     recompute: bool = Field(default=False, description="gradient checkpointing: blocks are computed again going back")
-    optimiser: Literal["adamw", "adafactor"] = Field(default="adamw", description="CLIPPO: adafactor")
+    optimiser: Literal["adamw", "adafactor", "muon"] = Field(default="adamw", description="CLIPPO: adafactor")
     learning_rate: float = Field(default=1e-3, gt=0, description="its peak")
     weight_decay: float = Field(
         default=0.01, ge=0, description="share that a step takes of each kernel, times the learning rate"
@@ -149,7 +157,7 @@ class TrainConfig(BaseModel):
 
 _NOT_LEARNT_NAMES: Final[str] = """
     dataset out manifest_sha256 text_pixels verify workers decode_threads ahead cache_mib device threads compile timeout_seconds
-    checkpoint_every keep_checkpoints fresh log_every max_seconds recompute
+    checkpoint_every keep_checkpoints fresh log_every max_seconds recompute classes evaluate_every report
 """
 NOT_LEARNT: Final[frozenset[str]] = frozenset(_NOT_LEARNT_NAMES.split())
 """Options that may differ between a run and its continuation."""

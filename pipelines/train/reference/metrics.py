@@ -28,6 +28,17 @@ def read_metrics(path: Path, *, last_step: int | None = None) -> list[dict[str, 
     return rows
 
 
+def _flat(found: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    """Numbers of nested mappings by path: `evaluation/retrieval_by_kind/image_alt/gap`."""
+    numbers: dict[str, float] = {}
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            numbers |= _flat(value, f"{prefix}/{name}")
+        elif isinstance(value, int | float):
+            numbers[f"{prefix}/{name}"] = float(value)
+    return numbers
+
+
 class Metrics:
     """Writes `metrics.jsonl` and an event file beside it.
 
@@ -57,7 +68,7 @@ class Metrics:
         kind = row.get("kind", "")
         numbers = {name: float(v) for name, v in row.items() if isinstance(v, int | float) and name != "step"}
         named = {f"loss/{k}": v for k, v in row.get("losses", {}).items()} or {f"loss/{kind}": numbers.get("loss", 0.0)}
-        self._events.scalars(int(row["step"]), {**numbers, **named})
+        self._events.scalars(int(row["step"]), {**numbers, **named, **_flat(row.get("evaluation") or {}, "evaluation")})
 
     def flush(self) -> None:
         """Makes what was written visible, and safe from a crash of the process."""

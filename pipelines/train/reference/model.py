@@ -35,7 +35,8 @@ class TowerConfig:
         rows: Patch rows that the position table holds: those of a rendered text.
         columns: Patch columns that the position table holds.
         stem: How patches become tokens: `patch`, one linear map of a patch's pixels, as in CLIPPO; `conv`, three convolutions that
-            overlap patch borders, which learn to read sooner. `conv` needs patches of 16 px.
+            overlap patch borders; `glyph`, which reads sooner than both: the half patches that a letter of Unifont fills, mapped,
+            mixed with two neighbours on each side, and joined in twos. `conv` and `glyph` need patches of 16 px.
         out_dim: Channels of the embedding, through one last linear map as in CLIPPO; 0: the pooled token itself, of `width`.
         skip_blank: The patch rows below a text's last ink are not looked at. CLIPPO looks at them.
     """
@@ -52,7 +53,7 @@ class TowerConfig:
 
 
 MODELS: Final[dict[str, dict[str, Any]]] = {
-    "tiny": {"width": 96, "depth": 2, "heads": 3, "stem": "conv"},
+    "tiny": {"width": 96, "depth": 2, "heads": 3, "stem": "glyph"},
     "S/16": {"width": 384, "depth": 12, "heads": 6, "out_dim": 384},
     "B/16": {"width": 768, "depth": 12, "heads": 12, "out_dim": 768},
     "L/16": {"width": 1024, "depth": 24, "heads": 16, "out_dim": 1024},
@@ -257,8 +258,17 @@ def _stem(config: TowerConfig) -> nn.Module:
     """Pictures [n, 3, h, w] -> tokens [n, width, h / patch, w / patch]."""
     if config.stem == "patch":
         return nn.Conv2d(3, config.width, config.patch, config.patch)
-    if config.stem != "conv" or config.patch != 16:
+    if config.stem not in ("conv", "glyph") or config.patch != 16:
         raise ValueError(f"no stem {config.stem!r} for patches of {config.patch} px")
+    if config.stem == "glyph":
+        # A word begins in either half of a patch: seen by halves, it is the same word.
+        return nn.Sequential(
+            nn.Conv2d(3, 64, (16, 8), (16, 8)),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(64, 96, (1, 5), padding=(0, 2)),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(96, config.width, (1, 2), (1, 2)),
+        )
     return nn.Sequential(
         nn.Conv2d(3, 8, 8, 4, 2),
         nn.GELU(approximate="tanh"),

@@ -53,12 +53,12 @@ def _steps(value: float, steps: int) -> int:
 
 
 def make_optimiser(
-    name: Literal["adamw", "adafactor"], named: Iterable[tuple[str, Tensor]], *, weight_decay: float
+    name: Literal["adamw", "adafactor", "muon"], named: Iterable[tuple[str, Tensor]], *, weight_decay: float
 ) -> torch.optim.Optimizer:
     """An optimiser; its learning rate is set before each step.
 
     Args:
-        name: `adamw`, or `adafactor` as CLIPPO used it.
+        name: `adamw`; `adafactor` as CLIPPO used it; `muon` for the matrices of the encoder and of the head, AdamW for the rest.
         named: Names and parameters. Kernels decay; vectors, positions and the probe do not.
         weight_decay: A step takes this share of each kernel, times the learning rate: decoupled, as in PyTorch's AdamW.
             big_vision's `wd` is this times its `lr`: CLIPPO's 1e-4 at a rate of 1e-3 is 0.1 here.
@@ -69,7 +69,56 @@ def make_optimiser(
     groups = [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     if name == "adafactor":
         return Adafactor(groups)
+    if name == "muon":
+        return Muon(groups)
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for matrices (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), AdamW for all else, as one optimiser.
+
+    An update of Muon's has singular values of 1 and not, as Adam's, entries of about 1: its rate is `scale` times that of AdamW.
+
+    Args:
+        groups: With `weight_decay` each.
+        lr: AdamW's, set before each step.
+        scale: Of Muon's rate. Default: 10.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], *, lr: float = 0.0, scale: float = 10.0) -> None:
+        listed = [dict(group) for group in groups]
+        matrices, others = [], []
+        for group in listed:
+            parameters = list(group["params"])
+            decay = group["weight_decay"]
+            flat = [p for p in parameters if p.ndim == 2]
+            rest = [p for p in parameters if p.ndim != 2]
+            matrices += [{"params": flat, "weight_decay": decay / scale}] if flat else []
+            others += [{"params": rest, "weight_decay": decay}] if rest else []
+        self.scale = scale
+        self.parts: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(matrices, lr=lr),
+            torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98)),
+        )
+        super().__init__(listed, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Takes one step of both at the rate of the first group."""
+        rate = self.param_groups[0]["lr"]
+        for part, factor in zip(self.parts, (self.scale, 1.0), strict=True):
+            for group in part.param_groups:
+                group["lr"] = rate * factor
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of both."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Puts both back."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
 
 
 class Adafactor(torch.optim.Optimizer):

@@ -16,24 +16,24 @@ from pipelines.train.reference import checkpoint as checkpoints
 from pipelines.train.reference.config import TrainConfig, TrainingError
 from pipelines.train.reference.decode import Batch
 from pipelines.train.reference.distributed import World, join
-from pipelines.train.reference.evaluate import evaluate
+from pipelines.train.reference.evaluate import Evaluation, measure
 from pipelines.train.reference.loader import Loader
 from pipelines.train.reference.loss import Objective
-from pipelines.train.reference.metrics import Metrics
+from pipelines.train.reference.metrics import METRICS, Metrics, read_metrics
 from pipelines.train.reference.opening import open_decoder, open_plan, open_tower
 from pipelines.train.reference.optimise import make_optimiser, schedule
-from pipelines.train.reference.plot import plot_losses
 from pipelines.train.reference.progress import Progress, loss_of_chance
+from pipelines.train.reference.report import write_report
 from pipelines.train.reference.shards import Shards
 from pipelines.train.reference.split import make_split
 from pipelines.train.reference.step import Embedder, StepOptions, backward
 from pipelines.train.reference.usage import peak_memory, training_flops
 from pipelines.train.reference.version import open_version, resolve_mix
 from pipelines.train.reference.weights import save_tower
+from pipelines.train.reference.zero_shot import read_classes
 
 RESULT: Final[str] = "result.json"
 WEIGHTS: Final[str] = "weights.safetensors"
-PLOT: Final[str] = "loss.png"
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -68,6 +68,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self.version = open_version(config.dataset, manifest_sha256=config.manifest_sha256)
         self.mix = resolve_mix(self.version, config.mix)
+        self.classes = read_classes(config.classes) if config.classes is not None else []
         self.tower = open_tower(config, self.version).to(world.device)
         world.same(self.tower.parameters())
         config.out.mkdir(parents=True, exist_ok=True)
@@ -102,16 +103,18 @@ class _Run:
         self._fit()
         if not world.first:
             return {}
-        found = evaluate(self.tower, self.decoder, self.split.held, world.device)
         save_tower(config.out / WEIGHTS, self.tower)
-        chance = loss_of_chance(config, self.plan)
-        title = f"{config.model}, batch {config.batch_size}"
-        plot_losses(config.out / PLOT, self.progress.losses, max(chance.values()), title)
-        result = {**self.progress.summary(), **found, **self._facts(chance)}
+        evaluation = self._measure()
+        result = {**self.progress.summary(), **evaluation.entries(), **self._facts(loss_of_chance(config, self.plan))}
+        if config.report:
+            write_report(config.out, result, evaluation, self.decoder, read_metrics(config.out / METRICS))
         part = config.out / f"{RESULT}.part"
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         part.replace(config.out / RESULT)
         return result
+
+    def _measure(self) -> Evaluation:
+        return measure(self.tower, self.decoder, self.split.held, self.world.device, self.classes)
 
     def _fit(self) -> None:
         config, world, progress = self.config, self.world, self.progress
@@ -146,10 +149,15 @@ class _Run:
                 progress.flops += training_flops(batch, self.tower.config, self.options)
                 last = stop or step == config.steps
                 if metrics:
-                    metrics.write(self._row(step, losses, mean, rate, share, norm))
+                    row = self._row(step, losses, mean, rate, share, norm)
+                    if config.evaluate_every and (step % config.evaluate_every == 0 or last):
+                        before = time.perf_counter()
+                        row["evaluation"] = self._measure().entries()
+                        began += time.perf_counter() - before  # no time of training
+                    metrics.write(row)
                     if step % config.log_every == 0 or last:
+                        metrics.flush()  # first: who reads the line may look for the step
                         print(progress.line(step, config), flush=True)
-                        metrics.flush()
                     if config.checkpoint_every and (step % config.checkpoint_every == 0 or last):
                         metrics.flush()
                         self._save(step, optimiser, loader)
