@@ -13,7 +13,8 @@ from pipelines.train.options import Backend, KubeRayOptions, Name, Options, RayJ
 from pipelines.train.steps import CLIPPO_STEPS
 
 FIELDS = (
-    "dataset", "manifest_sha256", "mix", "out", "python", "samples", "shards", "steps", "upsampling", "validation", "validation_samples",
+    "dataset", "manifest_sha256", "mix", "out", "python", "samples", "shards", "steps", "upsampling",
+    "validation", "validation_samples",
 )  # fmt: skip
 """What a command's words may name in braces."""
 
