@@ -11,27 +11,36 @@ from infra.check import beam_options, compose, dockerfiles, helm, kubernetes, re
 from infra.check.common import Fault, ToolMissingError, Tools, documents
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDERS = ("beam", "compose", "docker", "helm", "kubernetes", "slurm")
+SECRETS = "secrets.yaml"
+
+
+def check_file(path: Path, root: Path, secrets: dict[str, list[str]], tools: Tools) -> Iterator[Fault]:
+    """Faults of one file, by the folder that it is in; nothing is asked of files that no tool reads."""
+    shown, folder = str(path.relative_to(root)), path.parent.name
+    if "Dockerfile" in path.name:
+        yield from dockerfiles.check(path, root, tools)
+    elif path.suffix in (".sh", ".sbatch"):
+        yield from shell.check(shown, path.read_text(), tools)
+    elif folder == "compose" and path.suffix == ".yaml":
+        yield from compose.check(path, root, tools)
+    elif folder == "kubernetes" and path.suffix == ".yaml" and path.name != SECRETS:
+        yield from kubernetes.check_objects(shown, documents(path), secrets, tools)
+    elif folder == "helm" and path.suffix == ".yaml":
+        yield from helm.check_values(path, root, secrets)
+    elif folder == "helm" and path.suffix == ".json":
+        yield from helm.check_template(path, root, secrets, tools)
+    elif folder == "beam" and path.suffix == ".yaml":
+        yield from beam_options.check(path, root)
 
 
 def check_all(root: Path, tools: Tools) -> Iterator[Fault]:
     """Faults of everything under infra/, and of what the launchers render."""
-    infra = root / "infra"
-    secrets = kubernetes.inventory(infra / "kubernetes" / "secrets.yaml")
-    for path in sorted((infra / "docker").glob("*Dockerfile*")):
-        yield from dockerfiles.check(path, root, tools)
-    for path in sorted((infra / "compose").glob("*.yaml")):
-        yield from compose.check(path, root, tools)
-    for path in sorted((infra / "kubernetes").glob("*.yaml")):
-        if path.name != "secrets.yaml":
-            yield from kubernetes.check_objects(str(path.relative_to(root)), documents(path), secrets, tools)
-    for path in sorted((infra / "helm").glob("*.yaml")):
-        yield from helm.check_values(path, root, secrets)
-    for path in sorted((infra / "helm").glob("*.json")):
-        yield from helm.check_template(path, root, secrets, tools)
-    for path in sorted((infra / "beam").glob("*.yaml")):
-        yield from beam_options.check(path, root)
-    for path in sorted([*infra.rglob("*.sh"), *infra.rglob("*.sbatch")]):
-        yield from shell.check(str(path.relative_to(root)), path.read_text(), tools)
+    secrets = kubernetes.inventory(root / "infra" / "kubernetes" / SECRETS)
+    for folder in FOLDERS:
+        for path in sorted((root / "infra" / folder).iterdir()):
+            if path.is_file():
+                yield from check_file(path, root, secrets, tools)
     yield from rendered.check(secrets, tools)
 
 
@@ -43,7 +52,7 @@ def main() -> int:
     parser.add_argument("--secrets", action="store_true", help="print how the secrets are made, and nothing else")
     words = parser.parse_args()
     if words.secrets:
-        (found,) = documents(words.root / "infra" / "kubernetes" / "secrets.yaml")
+        (found,) = documents(words.root / "infra" / "kubernetes" / SECRETS)
         for entry in found:
             sys.stdout.write(f"# {entry['for']}\n{entry['make']}\n")
         return 0

@@ -19,13 +19,13 @@ _IMAGE = _fields(
     {"repository": _TEXT, "prefectTag": _TEXT, "pullPolicy": _TEXT, "pullSecrets": _LIST}, "repository", "prefectTag"
 )
 _ACCOUNT = _fields({"create": _BOOLEAN, "name": _TEXT, "automountServiceAccountToken": _BOOLEAN, "annotations": _ANY})
-_PODS = {
-    name: _ANY
-    for name in (
+_PODS = dict.fromkeys(
+    (
         "resources", "affinity", "nodeSelector", "tolerations", "podLabels", "podAnnotations", "podSecurityContext",
         "containerSecurityContext", "extraVolumes", "extraVolumeMounts", "livenessProbe", "replicaCount", "priorityClassName",
-    )
-}  # fmt: skip
+    ),
+    _ANY,
+)  # fmt: skip
 _SERVER = _fields(
     {
         **_PODS,
