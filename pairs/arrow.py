@@ -64,7 +64,7 @@ def bytes_and_offsets(column: pa.Array) -> tuple[npt.NDArray[np.uint8], Ints]:
     return data[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def from_bytes(data: bytes, offsets: Ints) -> pa.StringArray:
+def from_bytes(data: bytes | npt.NDArray[np.uint8], offsets: Ints) -> pa.StringArray:
     """Strings from their UTF-8 bytes end to end and the n + 1 offsets of the values; the bytes must be valid UTF-8."""
     buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets, np.int64)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers).cast(pa.string())

@@ -15,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pairs import arrow
+from pairs import arrow, spans
 from pairs.jit import jit
 
 Ints = npt.NDArray[np.int64]
@@ -181,12 +180,8 @@ class Column:
 
 def decode(texts: pa.StringArray) -> Column:
     """The code points of a column; null rows are empty."""
-    data, _ = arrow.bytes_and_offsets(texts)
-    code = np.frombuffer(data.tobytes().decode("utf-8", "replace").encode("utf-32-le", "surrogatepass"), np.uint32)
-    length = pc.utf8_length(texts).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    start = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(length, out=start[1:])
-    return Column(code, start)
+    found = spans.decode(texts)
+    return Column(found.code, np.append(found.begin, len(found.code)))
 
 
 def encode(code: CodePoints, row: Ints, n: int) -> pa.StringArray:
@@ -252,25 +247,31 @@ def measure(texts: pa.StringArray, *, expected: Sequence[frozenset[str]] = (), w
         Counts, each of shape (n,). For the expected share a character of Han or kana weighs as much as three letters,
         since a name in Latin letters takes many more of them.
     """
+    return measure_spans(spans.decode(texts), expected=expected, which=which)
+
+
+def measure_spans(
+    texts: spans.Spans, *, expected: Sequence[frozenset[str]] = (), which: Ints | None = None
+) -> Measures:
+    """`measure` of texts that are decoded."""
     sets = np.zeros((len(expected) + 1, len(SCRIPTS)), bool)
     for number, scripts in enumerate(expected):
         sets[number] = script_set(*scripts) if scripts else True
     sets[-1] = True
     wanted = np.full(len(texts), len(expected), np.int64) if which is None else which
-    column = decode(texts)
     table = tables()
-    counts = np.zeros((column.n, 12), np.int64)
-    shares = np.zeros((column.n, 2), np.float32)
-    longest = int(column.length.max()) if column.n else 0
+    counts = np.zeros((len(texts), 12), np.int64)
+    shares = np.zeros((len(texts), 2), np.float32)
+    longest = int(texts.chars.max()) if len(texts) else 0
     _count(
-        column.code, column.start, table.kind, table.script, table.lower, _script_nature(), script_set(*DENSE),
+        texts.code, texts.begin, texts.end, table.kind, table.script, table.lower, _script_nature(), script_set(*DENSE),
         sets, wanted, counts, shares,
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.uint64),
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.int64),
     )  # fmt: skip
     letters, marks, digits, puncts, spaces, words, script, switches, run, dense, separators, hashtags = counts.T
     return Measures(
-        chars=column.length,
+        chars=texts.chars,
         words=words,
         letters=letters + marks,
         digits=digits,
@@ -304,7 +305,8 @@ def _script_nature() -> Bytes:
 @jit
 def _count(
     code: Any,
-    start: Any,
+    begins: Any,
+    ends: Any,
     kind: Any,
     script: Any,
     lower: Any,
@@ -323,9 +325,9 @@ def _count(
     size = len(slots)
     prime = np.uint64(0x100000001B3)
     basis = np.uint64(0xCBF29CE484222325)
-    for row in range(len(start) - 1):
+    for row in range(len(begins)):
         by_script[:] = 0  # what has no script of its own, number 0, is never counted as more
-        begin, end = start[row], start[row + 1]
+        begin, end = begins[row], ends[row]
         words = switches = best_run = run = separators = hashtags = cjk = sea = dense = 0
         total_words = distinct = 0
         letters = marks = digits = puncts = spaces = 0

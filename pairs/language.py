@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import arrow, characters, lid
+from pairs import arrow, characters, lid, signs
 
 MAX_CHARS: Final = 2000
 """Characters of a text that the identifier reads: more changes nothing and costs time."""
@@ -199,12 +199,31 @@ class LanguageIdentifier:
         if self._model is None:
             self._model = lid.load(self.file())
         column = arrow.strings(texts).fill_null("")
-        column = pc.utf8_slice_codeunits(column, 0, max_chars)
-        column = pc.utf8_trim_whitespace(arrow.sub(column, r"[\x00-\x1f\x7f\x85\x{2028}\x{2029}]+", " "))
+        if (pc.max(pc.binary_length(column)).as_py() or 0) > max_chars:
+            column = pc.utf8_slice_codeunits(column, 0, max_chars)
+        column = pc.utf8_trim_whitespace(_without_controls(column))
         label, probability = self._model.predict(*arrow.bytes_and_offsets(column))
         langs = pa.array(self._model.labels, pa.string()).take(pa.array(label, mask=label < 0))
         return _by_kana(column, langs, np.clip(probability, 0.0, 1.0))
 
+
+_CONTROLS: Final = r"[\x00-\x1f\x7f\x85\x{2028}\x{2029}]+"
+
+
+def _without_controls(column: pa.StringArray) -> pa.StringArray:
+    """Runs of control characters and line ends as spaces."""
+    data, offsets = arrow.bytes_and_offsets(column)
+    # Bytes that such a character begins with; a table is quicker than a pattern.
+    places = np.flatnonzero(_CONTROL_BYTES[data])
+    if not len(places):
+        return column
+    rows = np.zeros(len(column), bool)
+    rows[np.searchsorted(offsets, places, side="right") - 1] = True
+    return signs.change(column, rows, lambda some: arrow.sub(some, _CONTROLS, " "))
+
+
+_CONTROL_BYTES: Final = np.zeros(256, bool)
+_CONTROL_BYTES[[*range(0x20), 0x7F, 0xC2, 0xE2]] = True
 
 KANA: Final = r"[\p{Hiragana}\p{Katakana}]"
 
@@ -219,7 +238,7 @@ def _by_kana(
     east = pc.is_in(langs, value_set=pa.array(["ja", "zh", "wuu", "yue"]))
     if not arrow.mask(east).any():
         return langs, probs
-    kana = arrow.matches(texts, KANA)
+    kana = pa.array(signs.matches(texts, arrow.mask(east), KANA))
     japanese = pc.equal(langs, "ja").fill_null(False)
     doubtful = arrow.mask(pc.and_(japanese, pc.invert(kana)))
     langs = pc.if_else(pc.and_(pc.and_(east, pc.invert(japanese)), kana), pa.scalar("ja"), langs)

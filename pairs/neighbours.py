@@ -9,62 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from pairs import arrow, characters, flags, signs
 from pairs.jit import jit
 from pairs.paragraphs import number_in
+from pairs.sentence_facts import Facts, measure
+from pairs.spans import Spans
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
-Facts = dict[str, npt.NDArray[Any]]
-
-_END: Final = (
-    r"[.!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴]['\"”’»›“‘«*_)」』】〉》）］〕\]]*"
-    r"(?:[ \x{FE0F}\x{200D}]*[\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}])*$|།$"
-)
-_NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
-BOILERPLATE: Final = (
-    r"(?i)all rights reserved|\bcookies?\b|privacy policy|terms (?:of|and) (?:use|service|conditions)|"
-    r"lorem ipsum|javascript|click (?:here|on the|the)|read more|learn more|subscribe|sign up|log ?in\b|newsletter|copyright|"
-    r"your (?:browser|shopping cart)|leave a (?:comment|reply)|"
-    r"alle rechte vorbehalten|datenschutz|impressum|warenkorb|hier klicken|klicken sie|mehr lesen|weiterlesen|"
-    r"mentions légales|tous droits réservés|cliquez|lire la suite|"
-    r"todos los derechos|haga clic|aviso legal|leer más|todos os direitos|clique aqui|tutti i diritti|clicca|"
-    r"alle rechten voorbehouden|klik hier|wszelkie prawa|kliknij|"
-    r"политик\w+ конфиденциальности|все права защищены|нажмите|подписывайтесь|подпишитесь|читать далее|"
-    r"利用規約|版权所有|版權所有|著作権|プライバシー|クッキー|クリックして|点击|點擊|저작권|무단"
-)
-"""What pages say of themselves, in the languages that are commonest on the web; ours."""
-
-
-def measure(sentences: pa.StringArray) -> Facts:
-    """What is measured of each sentence, each of shape (n,)."""
-    measured = characters.measure(sentences)
-    held = signs.scan(sentences)
-    no_end = characters.script_set(*_NO_END_SCRIPTS)[measured.script]
-    address = held & (signs.SLASHES | signs.WWW) != 0
-    marks = (
-        signs.TAG | signs.AMP | signs.BRACE | signs.SQUARE | signs.EQUALS | signs.BACKSLASH | signs.QUOTES | signs.PAREN
-    )
-    return {
-        "chars": measured.chars,
-        "words": measured.words,
-        "weight": measured.weight,
-        "letter_share": measured.share(measured.letters),
-        "digit_share": measured.share(measured.digits),
-        "repetition": measured.repetition,
-        "has_end": arrow.mask(flags.found(sentences, _END)) | no_end,
-        "is_url": signs.matches(sentences, address, flags.URL)
-        | signs.matches(sentences, held & signs.AT != 0, flags.EMAIL),
-        "is_markup": signs.matches(sentences, held & marks != 0, flags.MARKUP),
-        "is_boilerplate": arrow.mask(flags.found(sentences, BOILERPLATE)),
-    }
 
 
 @dataclass
@@ -84,7 +41,7 @@ class Drawn:
 
 
 def draw(
-    sentences: pa.StringArray,
+    sentences: Spans,
     left: Ints,
     doc: Ints,
     hashes: UInt64,
@@ -102,7 +59,7 @@ def draw(
         check: Gives the rule that each of the neighbours with these left sentences fails, -1 where none.
     """
     n, m = len(sentences), len(left)
-    facts = {name: np.zeros(n, column.dtype) for name, column in measure(sentences.slice(0, 0)).items()}
+    facts = {name: np.zeros(n, column.dtype) for name, column in measure(sentences.take(np.zeros(0, np.int64))).items()}
     reason = np.full(m, -2, np.int64)
     if m == 0:
         return Drawn(np.zeros(0, np.int64), facts, reason)
@@ -122,7 +79,7 @@ def draw(
         wanted[left[window]] = wanted[left[window] + 1] = True
         new = np.flatnonzero(wanted & ~known)
         if len(new):
-            for name, column in measure(sentences.take(pa.array(new))).items():
+            for name, column in measure(sentences.take(new)).items():
                 facts[name][new] = column
             known[new] = True
         if len(window):

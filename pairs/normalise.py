@@ -44,19 +44,41 @@ _CUT_TAG: Final = rf"(?is)<(?:{TAGS})\s+[a-z:-]+\s*=[^<>]*$"
 _QTRANSLATE: Final = r"\[:[a-z]{0,2}\]"
 
 # A UTF-8 lead byte and a continuation byte, each as the character that a single-byte code page made of it: Latin-1 and
-# Windows-1252 leads; or Windows-1251 leads (mostly capital Er and Es) before signs that Russian does not put there.
-MOJIBAKE_HINT: Final = (
-    "[\u00c2-\u00f4\u0102\u0103\u010e\u0110\u0111\u0118\u011a\u0139\u0142\u0143]"
-    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
-    "|[\u0080-\u009f]"
-    "|[\u0420\u0421\u0432\u0412][\u0402-\u040f\u0452-\u045f\u0490\u0491\u00a0-\u00bb\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
-    "|\u00e2\u20ac|\u251c[\u2500-\u259f\u00a0-\u00ff]"
+# Windows-1252 leads; Windows-1251 leads (mostly capital Er and Es) before signs that Russian does not put there; code page 437.
+_TYPOGRAPHY: Final = (
+    "\u00a0-\u00bb\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122"  # of both Windows pages
 )
+_LEADS: Final = (
+    "\u00c2-\u00f4\u0102\u0103\u010e\u0110\u0111\u0118\u011a\u0139\u0142\u0143",
+    "\u0420\u0421\u0432\u0412",
+    "\u251c",
+)
+_TRAILS: Final = (
+    "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014" + _TYPOGRAPHY,
+    "\u0402-\u040f\u0452-\u045f\u0490\u0491" + _TYPOGRAPHY,
+    "\u2500-\u259f\u00a0-\u00ff",
+)
+MOJIBAKE_HINT: Final = "|".join(
+    [*(f"[{lead}][{trail}]" for lead, trail in zip(_LEADS, _TRAILS, strict=True)), "[\u0080-\u009f]"]
+)
+
+
+def _members(ranges: str) -> frozenset[int]:
+    """The code points of a character class such as `a-cx`."""
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x10000))))
+    return frozenset(map(ord, re.findall(f"[{ranges}]", every)))
+
+
+@functools.cache
+def mojibake_pairs() -> tuple[tuple[frozenset[int], frozenset[int]], ...]:
+    """`MOJIBAKE_HINT` but for the controls: code points, and those that damage puts behind them."""
+    return tuple((_members(lead), _members(trail)) for lead, trail in zip(_LEADS, _TRAILS, strict=True))
+
 
 _SPACES: Final = r"[\p{Z}\t\n\x0b\x0c\r\x1c-\x1f\x{85}]"
 # Controls, unassigned and private characters, and the format characters that draw nothing; the joiners U+200C and
 # U+200D stay, since Persian, the Indic scripts and emoji are written with them, and so do emoji tags.
-_INVISIBLE: Final = (
+INVISIBLE: Final = (
     r"[\x00-\x08\x0e-\x1b\x7f\x{80}-\x{84}\x{86}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}"
     r"\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}\x{fff9}-\x{fffc}\p{Co}\x{fdd0}-\x{fdef}\x{fffe}\x{ffff}]"
 )
@@ -149,7 +171,7 @@ def repair_mojibake(column: pa.StringArray) -> pa.StringArray:
 
 def strip_invisible(column: pa.StringArray) -> pa.StringArray:
     """Control, invisible and private characters gone."""
-    return arrow.sub(column, _INVISIBLE, "")
+    return arrow.sub(column, INVISIBLE, "")
 
 
 def single_spaces(column: pa.StringArray) -> pa.StringArray:
@@ -173,20 +195,30 @@ def line_ends(column: pa.StringArray) -> pa.StringArray:
     return arrow.sub(column, r"\r\n?|[\x0b\x0c\x1c-\x1e\x{85}\x{2028}\x{2029}]", "\n")
 
 
+ODD_SPACES: Final = r"[\t\x1f\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
+"""Spaces that `spaces` makes plain."""
+
+
 def spaces(column: pa.StringArray) -> pa.StringArray:
     """Invisible characters gone, every run of white space one space; line breaks stay."""
-    column = arrow.sub(column, _INVISIBLE, "")
-    return arrow.sub(
-        column, r"[\p{Zs}\t\x1f]+", " ", where=r"[\t\x1f\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]|  "
-    )
+    column = arrow.sub(column, INVISIBLE, "")
+    return arrow.sub(column, r"[\p{Zs}\t\x1f]+", " ", where=f"{ODD_SPACES}|  ")
+
+
+@functools.cache
+def not_nfc() -> frozenset[int]:
+    """The code points below 0x30000 without which a text is in NFC: marks, vowels and finals of Hangul, and those that NFC
+    replaces (Unicode's NFC_Quick_Check No and Maybe)."""
+    found = {code for code in range(0x30000) if unicodedata.category(chr(code))[0] == "M"}
+    found |= {code for code in (*range(0x80, 0xD800), *range(0xE000, 0x30000)) if _replaced(chr(code))}
+    return frozenset(found | {*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)})
 
 
 @functools.cache
 def _not_nfc() -> str:
-    """An RE2 class of the code points without which a text is in NFC: marks, vowels and finals of Hangul, and those
-    that NFC replaces (Unicode's NFC_Quick_Check No and Maybe)."""
-    replaced = [code for code in (*range(0x80, 0xD800), *range(0xE000, 0x30000)) if _replaced(chr(code))]
-    return r"[\p{M}\x{1161}-\x{1175}\x{11a8}-\x{11c2}" + "".join(f"\\x{{{code:x}}}" for code in replaced) + "]"
+    """`not_nfc` as an RE2 class."""
+    others = (code for code in sorted(not_nfc()) if unicodedata.category(chr(code))[0] != "M")
+    return r"[\p{M}" + "".join(f"\\x{{{code:x}}}" for code in others) + "]"
 
 
 def _replaced(character: str) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import arrow, normalise, reasons, signs
+from pairs import arrow, line_signs, normalise, reasons, signs, spans
+from pairs.jit import jit
+from pairs.spans import Spans
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -29,9 +31,7 @@ _CODE: Final = (
     r"[{}]\s*$|;\s*$|=>|\bfunction ?\("
     r"|^\s*(?:#include|import [a-z_.]+;?$|def \w+\(|public (?:static|class)|</?\w+|//|/\*|<\?php|\$\w+ ?=)"
 )
-_CODE_SIGNS: Final = r"[{};=>(<#/$]|^import "
-_LIST: Final = r"^\s*(?:[•·▪►●○◦‣*»›→✓✔■◆]|[-–—] |\(?[0-9ivx]{1,3}[.)] |[a-z]\) |#)"
-_NAVIGATION: Final = r"(?:\|[^|]*){2}|(?:›[^›]*){2}|(?:→[^→]*){2}|(?: [·•] [^·•]*){3}"
+_NAVIGATION: Final = r"(?: [·•] [^·•]*){3}"
 _PROSE_CHARS: Final = 40  # a line of fewer says little of a document's language
 
 
@@ -40,16 +40,21 @@ class Lines:
     """The lines of n documents that hold more than spaces.
 
     Attributes:
-        text: m strings, tidy.
+        spans: m texts, tidy.
         doc: int64 (m,), rising: each line's document.
         number: int64 (m,): its number in the document, empty lines counted.
-        chars: int64 (m,): characters.
+        signs: uint32 (m,): the bits of `line_signs`.
     """
 
-    text: pa.StringArray
+    spans: Spans
     doc: Ints
     number: Ints
-    chars: Ints
+    signs: npt.NDArray[np.uint32]
+
+    @property
+    def chars(self) -> Ints:
+        """int64 (m,): characters of each line."""
+        return self.spans.chars
 
 
 def lines(texts: pa.Array) -> Lines:
@@ -59,28 +64,48 @@ def lines(texts: pa.Array) -> Lines:
         texts: n documents; null counts as empty.
     """
     text = normalise.cut(arrow.strings(texts).fill_null(""), MAX_DOCUMENT_CHARS)
-    held = signs.scan(text)
-    escaped = held & signs.AMP != 0
-    text = signs.change(text, escaped, normalise.unescape)
-    marked = escaped | (held & (signs.TAG | signs.SQUARE) != 0)
-    text = signs.change(text, marked, normalise.strip_markup)
-    text = signs.change(text, escaped | (held & signs.LINE_END != 0), normalise.line_ends)
-    cut = pc.split_pattern(text, "\n")
-    doc = pc.list_parent_indices(cut).to_numpy().astype(np.int64)
-    number = number_in(doc)
-    text = arrow.strings(cut.flatten())
-    filled = arrow.mask(pc.not_equal(text, ""))
-    text, doc, number = text.filter(pa.array(filled)), doc[filled], number[filled]
-    foreign = arrow.mask(pc.not_equal(pc.utf8_length(text), pc.binary_length(text)))
-    damaged = foreign & signs.matches(text, foreign, normalise.MOJIBAKE_HINT)
-    text = signs.change(text, damaged, _repair)
-    text = signs.change(text, foreign, normalise.nfc)
-    odd = damaged | marked[doc] | (held & (signs.INVISIBLE | signs.SPACES) != 0)[doc]
-    text = pc.utf8_trim(signs.change(text, odd, normalise.spaces), " ")
-    filled = arrow.mask(pc.not_equal(text, ""))
-    if not filled.all():
-        text, doc, number = text.filter(pa.array(filled)), doc[filled], number[filled]
-    return Lines(text, doc, number, pc.utf8_length(text).to_numpy().astype(np.int64))
+    data, begin, end, doc, number, held = line_signs.outline(text)
+    # Escapes and markup may stand for line ends and run over them: documents that hold such are repaired and cut again.
+    marked = held != 0
+    repaired = None
+    if marked.any():
+        keep = ~marked[doc]
+        begin, end, doc, number = begin[keep], end[keep], doc[keep], number[keep]
+        change = text.filter(pa.array(marked))
+        change = signs.change(change, (held & line_signs.AMP)[marked] != 0, normalise.unescape)
+        repaired = line_signs.outline(normalise.strip_markup(change))
+    # Some room more: repaired lines go behind the others.
+    code = np.empty(len(data) * 9 // 8 + (0 if repaired is None else len(repaired[0])), np.uint32)
+    table = line_signs.table()
+    cut, total, singles, doubles = spans.read(data, begin, end, code, 0, table)
+    if repaired is not None:
+        data, begin, end, among, order, _ = repaired
+        more, total, *noted = spans.read(data, begin, end, code, total, table)
+        doc, number = np.append(doc, np.flatnonzero(marked)[among]), np.append(number, order)
+        rows = np.argsort(doc, kind="stable")  # two rising runs
+        doc, number = doc[rows], number[rows]
+        cut = Spans(code, np.append(cut.begin, more.begin)[rows], np.append(cut.end, more.end)[rows])
+        singles, doubles = np.append(singles, noted[0])[rows], np.append(doubles, noted[1])[rows]
+    return _tidy(Lines(cut, doc, number, line_signs.about(cut, singles, doubles)), total)
+
+
+def _tidy(found: Lines, total: int) -> Lines:
+    """Lines whose signs ask for it repaired; `total` code points are there before."""
+    odd = found.signs & line_signs.UNTIDY != 0
+    if not odd.any():
+        return found
+    rows = np.flatnonzero(odd)
+    damaged = (found.signs & line_signs.DAMAGE != 0)[rows]
+    text = signs.change(found.spans.take(rows).texts(), damaged, _repair)
+    data, offsets = arrow.bytes_and_offsets(pc.utf8_trim(normalise.spaces(normalise.nfc(text)), " "))
+    code = found.spans.code
+    if total + len(data) > len(code):
+        code = np.append(code[:total], np.empty(len(data), np.uint32))
+    cut, _, *noted = spans.read(data, offsets[:-1], offsets[1:], code, total, line_signs.table())
+    begin, end, held = found.spans.begin, found.spans.end, found.signs
+    begin[rows], end[rows], held[rows] = cut.begin, cut.end, line_signs.about(cut, *noted)
+    filled = end > begin
+    return Lines(Spans(code, begin[filled], end[filled]), found.doc[filled], found.number[filled], held[filled])
 
 
 def _repair(rows: pa.StringArray) -> pa.StringArray:
@@ -100,25 +125,61 @@ def number_in(groups: Ints) -> Ints:
 
 def reasons_of(found: Lines) -> pa.StringArray:
     """Why each line is left out (`LINE_REASONS`); null: it may hold neighbours."""
-    short = pc.utf8_slice_codeunits(found.text, 0, 8)
-    code_like = arrow.mask(arrow.matches(found.text, _CODE_SIGNS))
+    held = found.signs
     masks = {
         "too_long": found.chars > MAX_PARAGRAPH_CHARS,
-        "repeated": _repeated(found.text, found.doc),
-        "code": signs.matches(found.text, code_like, _CODE),
-        "list": arrow.mask(arrow.matches(short, _LIST)),
-        "navigation": signs.matches(found.text, arrow.mask(arrow.matches(found.text, r"[|›→·•]")), _NAVIGATION),
+        "repeated": _repeated(found),
+        "code": (held & line_signs.CODE != 0) | _matches(found, held & line_signs.CODE_LIKE != 0, _CODE),
+        "list": held & line_signs.LIST != 0,
+        "navigation": (held & line_signs.NAVIGATION != 0)
+        | _matches(found, held & line_signs.NAVIGATION_LIKE != 0, _NAVIGATION),
     }
-    return reasons.first_failure({name: pa.array(mask) for name, mask in masks.items()}, len(found.text))
+    return reasons.first_failure({name: pa.array(mask) for name, mask in masks.items()}, len(found.spans))
 
 
-def _repeated(text: pa.StringArray, doc: Ints) -> Bools:
+def _matches(found: Lines, rows: Bools, pattern: str) -> Bools:
+    """Where RE2 finds the pattern among the marked lines."""
+    matched = np.zeros(len(rows), bool)
+    if rows.any():
+        matched[rows] = arrow.mask(arrow.matches(found.spans.take(rows).texts(), pattern))
+    return matched
+
+
+def _repeated(found: Lines) -> Bools:
     """Lines that occur more than once in their document: every copy, since what repeats is a page's frame."""
-    codes = text.dictionary_encode().indices.to_numpy().astype(np.int64)
-    size = int(codes.max()) + 1 if len(codes) else 1
-    _, inverse, count = np.unique(doc * size + codes, return_inverse=True, return_counts=True)
-    repeated: Bools = count[inverse] > 1
+    repeated = np.zeros(len(found.doc), bool)
+    room = 1 << max(4, (2 * int(np.bincount(found.doc).max(initial=0))).bit_length())
+    slots, stamps = np.zeros(room, np.int64), np.full(room, -1, np.int64)
+    _find_repeated(found.spans.code, found.spans.begin, found.spans.end, found.doc, slots, stamps, repeated)
     return repeated
+
+
+@jit
+def _find_repeated(code: Any, begin: Any, end: Any, doc: Any, slots: Any, stamps: Any, repeated: Any) -> None:
+    """`slots` and `stamps` are a hash table of lines that a document's number empties."""
+    room = len(slots)
+    for line in range(len(doc)):
+        size = end[line] - begin[line]
+        key = np.uint64(size)
+        # Some 64 code points tell lines apart; what they do not, the comparison does.
+        for at in range(begin[line], end[line], 1 + size // 64):
+            key = (key ^ np.uint64(code[at])) * np.uint64(0x100000001B3)
+        slot = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (room - 1)
+        while stamps[slot] == doc[line]:
+            other = slots[slot]
+            if end[other] - begin[other] == size:
+                same = True
+                for at in range(size):
+                    if code[begin[other] + at] != code[begin[line] + at]:
+                        same = False
+                        break
+                if same:
+                    repeated[other] = repeated[line] = True
+                    break
+            slot = (slot + 1) & (room - 1)
+        if stamps[slot] != doc[line]:
+            stamps[slot] = doc[line]
+            slots[slot] = line
 
 
 def samples(found: Lines, n: int, max_chars: int) -> pa.StringArray:
@@ -141,5 +202,5 @@ def samples(found: Lines, n: int, max_chars: int) -> pa.StringArray:
     counts = np.bincount(doc, minlength=n)
     offsets = np.zeros(n + 1, np.int32)
     np.cumsum(counts, out=offsets[1:])
-    heads = pc.utf8_slice_codeunits(found.text.take(pa.array(rows)), 0, max_chars)
+    heads = found.spans.take(rows).head(max_chars).texts()
     return arrow.strings(pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), heads), " "))

@@ -7,6 +7,7 @@ does not say (the splitter, how many pairs a document gives, their lengths) is a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pairs import arrow, boundaries, characters, keys, language, neighbours, paragraphs, reasons
 from pairs.paragraphs import MAX_PARAGRAPH_CHARS
 from pairs.schema import PAIR_SCHEMA
+from pairs.sentence_facts import Facts
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -178,21 +180,21 @@ def annotate(
     wanted = open_line & ~(wrong_lang | is_code | too_short)[lines.doc]
     doc, number = lines.doc[wanted], lines.number[wanted]
 
-    found, counts = boundaries.split(lines.text.filter(pa.array(wanted)), doc_lang.take(pa.array(doc)))
+    found, counts = boundaries.cut(lines.spans.take(wanted), doc_lang.take(pa.array(doc)))
     paragraph = np.repeat(np.arange(len(counts)), counts)
-    sentences = pc.utf8_trim(found, " ")
-    filled = arrow.mask(pc.not_equal(sentences, ""))
+    sentences = found.trim()
+    filled = sentences.chars > 0
     if not filled.all():
-        sentences, paragraph = sentences.filter(pa.array(filled)), paragraph[filled]
+        sentences, paragraph = sentences.take(filled), paragraph[filled]
     place = paragraphs.number_in(paragraph)
     left = np.flatnonzero(paragraph[1:] == paragraph[:-1]) if len(paragraph) else np.zeros(0, np.int64)
     where = paragraph[left]
     parents = keys.draw(batch.column("origin"), seed, f"sentences/{source}")
     hashes = keys.child_draw(parents[doc[where]], (number[where] << 20) + place[left])
 
-    def check(facts: neighbours.Facts, lefts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        columns = _sides(sentences, facts, lefts)
-        masks = _cheap(pa.RecordBatch.from_pydict(columns), options)
+    def check(facts: Facts, lefts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        same = pa.array(sentences.take(lefts).equals(sentences.take(lefts + 1)))
+        masks = _cheap(_facts_of(facts, lefts), same, options)
         first = np.full(len(lefts), -1, np.int64)
         for rule in reversed([rule for rule in options.order if rule in masks]):
             first[arrow.mask(masks[rule])] = RULES.index(rule)
@@ -210,10 +212,12 @@ def annotate(
         "doc_lang": doc_lang.take(documents),
         "doc_lang_prob": pa.array(doc_prob).take(documents),
     }
-    columns |= _sides(sentences, drawn.facts, at)
-    for side in ("left", "right"):
-        lang, prob = lid.identify(columns[f"{side}_text"], max_chars=SENTENCE_LANGUAGE_CHARS)
-        columns |= {f"{side}_lang": lang, f"{side}_lang_prob": pa.array(prob)}
+    columns |= {"left_text": sentences.take(at).texts(), "right_text": sentences.take(at + 1).texts()}
+    columns |= _facts_of(drawn.facts, at)
+    both = pa.concat_arrays([columns["left_text"], columns["right_text"]])
+    lang, prob = lid.identify(both, max_chars=SENTENCE_LANGUAGE_CHARS)
+    for side, part in (("left", slice(0, len(at))), ("right", slice(len(at), None))):
+        columns |= {f"{side}_lang": lang[part], f"{side}_lang_prob": pa.array(prob[part])}
 
     has = np.zeros(n, bool)
     has[doc[where]] = True
@@ -234,14 +238,14 @@ def _too_short(lines: paragraphs.Lines, size: Ints, least: int) -> Bools:
     short: Bools = size < least
     rows = np.flatnonzero(short[lines.doc])
     if len(rows):
-        dense = characters.measure(lines.text.take(pa.array(rows))).dense
+        dense = characters.measure_spans(lines.spans.take(rows)).dense
         short &= size + np.bincount(lines.doc[rows], weights=dense, minlength=len(size)) < least
     return short
 
 
-def _sides(sentences: pa.StringArray, facts: neighbours.Facts, left: Ints) -> dict[str, pa.Array]:
-    """Texts and facts of both sides of neighbours."""
-    columns = {"left_text": sentences.take(pa.array(left)), "right_text": sentences.take(pa.array(left + 1))}
+def _facts_of(facts: Facts, left: Ints) -> dict[str, pa.Array]:
+    """Facts of both sides of neighbours."""
+    columns = {}
     for name, values in facts.items():
         columns[f"left_{name}"] = pa.array(values[left])
         columns[f"right_{name}"] = pa.array(values[left + 1])
@@ -271,15 +275,17 @@ def _write(
     books.neighbour_reasons.update({rule: int(found[2 + at]) for at, rule in enumerate(RULES) if found[2 + at]})
 
 
-def _cheap(batch: pa.RecordBatch, options: SentenceOptions) -> dict[str, pa.BooleanArray]:
+def _cheap(
+    facts: Mapping[str, pa.Array], identical: pa.BooleanArray, options: SentenceOptions
+) -> dict[str, pa.BooleanArray]:
     """All rules but the language's."""
 
     def either(compare: Any, name: str, bound: float) -> pa.BooleanArray:
-        return pc.or_(compare(batch.column(f"left_{name}"), bound), compare(batch.column(f"right_{name}"), bound))
+        return pc.or_(compare(facts[f"left_{name}"], bound), compare(facts[f"right_{name}"], bound))
 
     found: dict[str, pa.BooleanArray] = {}
     if options.require_end:
-        found["no_end"] = pc.invert(pc.and_(batch.column("left_has_end"), batch.column("right_has_end")))
+        found["no_end"] = pc.invert(pc.and_(facts["left_has_end"], facts["right_has_end"]))
     short = [
         either(pc.less, name, bound)
         for name, bound in (("weight", options.min_chars), ("words", options.min_words))
@@ -295,10 +301,10 @@ def _cheap(batch: pa.RecordBatch, options: SentenceOptions) -> dict[str, pa.Bool
         found["many_digits"] = either(pc.greater, "digit_share", options.max_digit_share)
     for rule in ("url", "markup", "boilerplate"):
         if getattr(options, rule):
-            found[rule] = pc.or_(batch.column(f"left_is_{rule}"), batch.column(f"right_is_{rule}"))
+            found[rule] = pc.or_(facts[f"left_is_{rule}"], facts[f"right_is_{rule}"])
     if options.max_repetition is not None:
         found["repetition"] = either(pc.greater, "repetition", options.max_repetition)
-    found["identical"] = pc.equal(batch.column("left_text"), batch.column("right_text"))
+    found["identical"] = identical
     return found
 
 
@@ -312,7 +318,8 @@ def fails(batch: pa.RecordBatch, options: SentenceOptions) -> dict[str, pa.Boole
     Returns:
         Rule name -> m booleans (True: the row fails), in the options' order, rules that are off left out.
     """
-    found = _cheap(batch, options)
+    facts = dict(zip(batch.schema.names, batch.columns, strict=True))
+    found = _cheap(facts, pc.equal(facts["left_text"], facts["right_text"]), options)
     wrong = []
     for side in ("left", "right"):
         sure = pc.and_(

@@ -7,14 +7,13 @@ from typing import Any
 from flows.stages.base import Base
 from flows.stages.code import code_of
 from pairs.translations import MEASURED_BY
-from pipelines import stage
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
 from pipelines.sources import documents
 from pipelines.sources.spec import DocumentsSource
 from pipelines.stage import Outcome, Stage
 
-ANNOTATE_CODE = "4"
+ANNOTATE_CODE = "5"
 _LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy",), "bitext": ("ftfy", "sacremoses")}
 """Libraries whose release can change what an annotate stage gives."""
 
@@ -63,4 +62,4 @@ class Annotating(Base):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, what, body)
+        return self.run(what, body)

@@ -20,10 +20,11 @@ from pipelines.sources.reading import (
     text_of,
 )
 from pipelines.sources.spec import DocumentsSource
+from pipelines.sources.unpacking import ENDINGS
 
 __all__ = ["BATCH_ROWS", "ROWS", "file_format", "read"]
 
-_COMPRESSED = re.compile(r"\.(?:gz|zst|zstd)$")
+_COMPRESSED = re.compile("|".join(re.escape(ending) + "$" for ending in ENDINGS))
 
 
 def file_format(source: DocumentsSource, name: str) -> str:
@@ -66,32 +67,36 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
 
 def _json_lines(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     names = source.columns.texts()
+    field = source.columns.url
+    prefix = f"{reading.source}/{path}#"
     rows = Rows()
     number = 0
     with open_decompressed(url) as file:
         try:
             for line in bounded_lines(file, source.max_record_bytes):
                 number += 1
-                at = f"line {number}"
                 if line is None:
-                    reading.error(path, at, "line_too_long", f"more than {source.max_record_bytes} bytes")
+                    reading.error(path, f"line {number}", "line_too_long", f"more than {source.max_record_bytes} bytes")
                     continue
                 if number == 1:
                     line = line.removeprefix(BOM)
-                if not line.strip():
+                if not line or line.isspace():
                     continue  # an empty line between records is no record
                 try:
                     record = orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    reading.error(path, at, json_fault(line), error)
+                    reading.error(path, f"line {number}", json_fault(line), error)
                     continue
-                found = [text_of(record.get(name)) for name in names] if isinstance(record, dict) else []
-                if not any(text is not None for text in found):
-                    reading.error(path, at, "no_text", f"no string in field {' or '.join(names)}")
+                found = (
+                    [record[name] for name in names if isinstance(record.get(name), str)]
+                    if isinstance(record, dict)
+                    else []
+                )
+                if not found:
+                    reading.error(path, f"line {number}", "no_text", f"no string in field {' or '.join(names)}")
                     continue
                 reading.records += 1
-                address = text_of(record.get(source.columns.url)) if source.columns.url else None
-                full = rows.add(f"{reading.source}/{path}#{number}", address, "".join(text or "" for text in found))
+                full = rows.add(f"{prefix}{number}", text_of(record.get(field)) if field else None, "".join(found))
                 if full is not None:
                     yield full
         except BrokenStreamError as error:

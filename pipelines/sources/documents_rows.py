@@ -11,7 +11,7 @@ ROWS = pa.schema(
         pa.field("text", pa.string()),
     ]
 )
-BATCH_ROWS = 512
+BATCH_ROWS = 2048
 BATCH_BYTES = 8 << 20
 """A batch ends with the document that brings it to this many bytes of text: memory stays bounded however long they are."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections import Counter
@@ -12,10 +11,10 @@ from typing import Any, BinaryIO
 import zstandard
 
 from pipelines import storage
+from pipelines.sources.unpacking import unpacked
 
 _DETAIL_CHARACTERS = 300
 _PIECE = 1 << 20
-_ZSTD_PIECE = 1 << 10  # a block of 4 bytes may hold 128 KiB: so much input gives at most 32 MiB at once
 BOM = b"\xef\xbb\xbf"
 
 
@@ -71,54 +70,8 @@ class Reading:
 
 
 def open_decompressed(url: str) -> BinaryIO:
-    """Opens a file for reading bytes, through gzip or zstd where the name ends so (.gz, .zst, .zstd)."""
-    file = storage.open_read(url)
-    if url.endswith(".gz"):
-        return gzip.GzipFile(fileobj=file, mode="rb")  # type: ignore[return-value]
-    if url.endswith((".zst", ".zstd")):
-        return _ZstdFile(file)  # type: ignore[return-value]
-    return file
-
-
-class _ZstdFile:
-    """Reads zstd: all frames of a file, and an error where the last one is cut short.
-
-    The library's own stream readers take the end of the file for the end of the data, so that a truncated file looks whole.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._waiting = b""
-        self._frame: Any = None
-
-    def read1(self, _: int = -1) -> bytes:
-        """The next piece, empty at the end.
-
-        Raises:
-            EOFError: The file ends inside a frame.
-        """
-        while True:
-            self._waiting = self._waiting or self._file.read(_ZSTD_PIECE)
-            if not self._waiting:
-                if self._frame is not None:
-                    raise EOFError("the file ends inside a zstd frame")
-                return b""
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-            data: bytes = self._frame.decompress(self._waiting)
-            self._waiting = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
-            if data:
-                return data
-
-    read = read1
-
-    def __enter__(self) -> _ZstdFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    """Opens a file for reading bytes, unpacked where the name ends in .gz, .zst, .zstd, .bz2 or .xz."""
+    return unpacked(storage.open_read(url), url)
 
 
 class BrokenStreamError(Exception):
@@ -159,28 +112,24 @@ def bounded_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
         BrokenStreamError: After the last good line of a damaged compressed file; a part of a line before the damage is lost
             with it.
     """
-    rest = bytearray()
-    skipping = False
+    rest: list[bytes] = []  # a line's pieces
+    size = 0
     for piece in pieces(file):
-        start = 0
-        while (end := piece.find(b"\n", start)) >= 0:
-            if skipping or len(rest) + end - start > limit:
-                yield None
-            else:
-                rest += piece[start:end]
-                yield bytes(rest.removesuffix(b"\r"))
+        head, *others = piece.split(b"\n")
+        size += len(head)
+        if size <= limit:
+            rest.append(head)
+        else:
             rest.clear()
-            skipping = False
-            start = end + 1
-        if not skipping:
-            rest += piece[start:]
-            if len(rest) > limit:
-                rest.clear()
-                skipping = True
-    if skipping:
-        yield None
-    elif rest:
-        yield bytes(rest.removesuffix(b"\r"))
+        if not others:
+            continue
+        yield b"".join(rest).removesuffix(b"\r") if size <= limit else None
+        tail = others.pop()
+        for line in others:
+            yield line.removesuffix(b"\r") if len(line) <= limit else None
+        rest, size = [tail] if len(tail) <= limit else [], len(tail)
+    if size:
+        yield b"".join(rest).removesuffix(b"\r") if size <= limit else None
 
 
 def head_of(url: str, size: int) -> bytes:

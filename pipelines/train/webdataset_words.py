@@ -15,6 +15,7 @@ from pipelines.dataset import DatasetManifest, ShardEntry
 
 
 def _of(manifest: DatasetManifest, kind: str, split: str = "train") -> list[ShardEntry]:
+    """A kind's shards of a split; those held out are for no trainer to train on."""
     return [shard for shard in manifest.shards if shard.kind == kind and shard.split == split and shard.samples]
 
 

@@ -30,12 +30,12 @@ def tools() -> Tools:
 def tree(tmp_path: Path) -> Path:
     """A copy of what is checked, to break."""
     shutil.copytree(
-        ROOT / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("check", "secrets", "__pycache__", "prefect")
+        ROOT / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("check", "secrets", "__pycache__")
     )
-    for name in (".dockerignore", "pyproject.toml", "README.md"):
+    for name in (".dockerignore", "prefect.yaml", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
-    for name in ("rendering", "pairs", "pipelines", "flows"):
+    for name in ("rendering", "pairs", "pipelines", "flows", "tests"):
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -66,7 +66,7 @@ FLINK, DATAFLOW, SBATCH = "beam/flink.yaml", "beam/dataflow.yaml", "slurm/build.
 
 BROKEN = [
     # Images
-    (DOCKER, "/usr/local/bin/kubectl\nUSER 1000:1000", "/usr/local/bin/kubectl", "runs as root"),
+    (DOCKER, "COPY infra/prefect infra/prefect\nUSER 1000:1000", "", "runs as root"),
     (DOCKER, "USER 1000:1000\nEXPOSE 6379", "USER root\nEXPOSE 6379", "runs as root"),
     (DOCKER, "USER 1000:1000\nEXPOSE 6379", "USER pixelpairs\nEXPOSE 6379", "a number that is not 0"),
     (DOCKER, "python:3.11.14-slim-bookworm", "python:latest", "latest is another image"),
@@ -76,7 +76,7 @@ BROKEN = [
     (DOCKER, "DO_NOT_TRACK=1", "RAY_AUTH_TOKEN=abc", "would be kept in the image"),
     (DOCKER, "WORKDIR /src", "ARG HF_TOKEN", "would be kept in the image"),
     (DOCKER, "COPY flows flows", "COPY flow flow", "there is no such file"),
-    (DOCKER, "COPY flows flows", "COPY infra infra", ".dockerignore leaves it out"),
+    (DOCKER, "COPY flows flows", "COPY tests tests", ".dockerignore leaves it out"),
     (DOCKER, "COPY flows flows", "ADD https://example.org/x.tar /x", "use COPY"),
     (DOCKER, "RUN python -m venv /opt/pixelpairs", "RUN wget -O - https://example.org/i.sh | sh", "runs what it downloads"),
     (DOCKER, "HEALTHCHECK NONE\nENTRYPOINT [\"/opt", "ENTRYPOINT [\"/opt", "says nothing of its health"),

@@ -51,3 +51,9 @@ def embed_pairs(
             out.append(unit(tower(to_tensor(pixels, device), seen)))
     tower.train(was_training)
     return torch.cat(lefts), torch.cat(rights)
+
+
+def pictures(decoder: Decoder, kind: str, samples: Sequence[Sample]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The pixels of samples, for people to look at: uint8 [h, w, 3] photographs or [h, w] texts, left and right."""
+    part = decoder.batch(kind, samples)
+    return list(part.left), list(part.right)

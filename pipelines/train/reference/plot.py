@@ -1,4 +1,4 @@
-"""One picture of a run's losses, drawn with Pillow."""
+"""The pictures of a run: losses, recalls over its steps, similarities of pairs, the two sides of pairs in a plane."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+import torch
+from torch import Tensor
 
-_SIZE: Final[tuple[int, int]] = (960, 520)
-_BOX: Final[tuple[int, int, int, int]] = (70, 50, 930, 460)  # left, top, right, bottom of the axes
-_COLOURS: Final[tuple[str, ...]] = ("#1f6fb4", "#d9590b", "#2b8a3e", "#8e44ad", "#b8860b", "#c2185b")
+from pipelines.train.reference.chart import COLOURS, Chart
+from pipelines.train.reference.geometry import Similarities, principal
+
+MOST_DOTS: Final[int] = 500
+"""Points of a cloud that are drawn."""
+_BINS: Final[int] = 60
 
 
 def plot_losses(path: Path, losses: Mapping[str, Sequence[tuple[int, float]]], chance: float, title: str) -> None:
@@ -23,46 +27,78 @@ def plot_losses(path: Path, losses: Mapping[str, Sequence[tuple[int, float]]], c
         chance: nats.
         title: Shown above.
     """
-    picture = Image.new("RGB", _SIZE, "white")
-    pen = ImageDraw.Draw(picture)
-    font, small = ImageFont.load_default(18), ImageFont.load_default(14)
-    left, top, right, bottom = _BOX
-    last_step = max((points[-1][0] for points in losses.values() if points), default=1)
-    highest = max([chance, *(loss for points in losses.values() for _, loss in points)]) * 1.05
-    unit = max(1.0, math.ceil(highest / 8))
-
-    def place(step: float, loss: float) -> tuple[float, float]:
-        return left + (right - left) * step / max(1, last_step), bottom - (bottom - top) * loss / highest
-
-    for tick in range(math.floor(highest / unit) + 1):
-        _, y = place(0, tick * unit)
-        pen.line((left, y, right, y), fill="#e4e4e4")
-        pen.text((left - 10, y), f"{tick * unit:g}", fill="#444444", font=small, anchor="rm")
-    for part in range(5):
-        x, _ = place(last_step * part / 4, 0)
-        pen.text((x, bottom + 8), f"{round(last_step * part / 4)}", fill="#444444", font=small, anchor="ma")
-    pen.rectangle(_BOX, outline="#888888")
-    pen.text(((left + right) / 2, bottom + 30), "step", fill="#444444", font=small, anchor="ma")
-    pen.text((left, 14), f"{title}: contrastive loss, nats", fill="black", font=font)
-    _, y = place(0, chance)
-    for x in range(left, right, 12):
-        pen.line((x, y, x + 6, y), fill="#777777", width=2)
-    pen.text((right - 6, y - 4), "chance", fill="#777777", font=small, anchor="rs")
-    x_text = left + 12
-    for (kind, points), colour in zip(sorted(losses.items()), _COLOURS * 9, strict=False):
-        mean: list[tuple[float, float]] = []
+    last = max((points[-1][0] for points in losses.values() if points), default=1)
+    highest = max([chance, *(loss for points in losses.values() for _, loss in points if math.isfinite(loss))])
+    chart = Chart(f"{title}: contrastive loss", x="step", y="nats", x_range=(0, last), y_range=(0, highest * 1.12))
+    chart.across(chance, "chance")
+    for (kind, points), colour in zip(sorted(losses.items()), COLOURS * 9, strict=False):
         window = max(1, len(points) // 20)
+        mean: list[tuple[float, float]] = []
+        total = 0.0
         for index, (step, loss) in enumerate(points):
-            x, y = place(step, loss)
-            pen.ellipse((x - 1, y - 1, x + 1, y + 1), fill=_faint(colour))
-            recent = [value for _, value in points[max(0, index - window + 1) : index + 1]]
-            mean.append(place(step, sum(recent) / len(recent)))
-        if len(mean) > 1:
-            pen.line(mean, fill=colour, width=3, joint="curve")
-        pen.text((x_text, bottom - 26), kind, fill=colour, font=small)
-        x_text += int(pen.textlength(kind, font=small)) + 24
-    picture.save(path)
+            total += loss - (points[index - window][1] if index >= window else 0.0)
+            mean.append((step, total / min(index + 1, window)))
+        chart.dots(points, colour)
+        # Not one point a step: a line of a million points draws the same.
+        chart.line(mean[:: max(1, len(mean) // 2000)], colour, kind)
+    chart.save(path)
 
 
-def _faint(colour: str) -> tuple[int, int, int]:
-    return tuple((int(colour[i : i + 2], 16) + 2 * 255) // 3 for i in (1, 3, 5))  # type: ignore[return-value]
+def plot_recalls(path: Path, recalls: Mapping[str, Sequence[tuple[int, float]]], chance: float, title: str) -> None:
+    """Draws how recalls rose.
+
+    Args:
+        path: A PNG.
+        recalls: What was asked, such as `image_alt: text to image at 1` -> (step, 0..1), in order of steps.
+        chance: Of the lowest of them, dashed.
+        title: Shown above.
+    """
+    last = max((points[-1][0] for points in recalls.values() if points), default=1)
+    highest = max([chance, 0.01, *(value for points in recalls.values() for _, value in points)])
+    chart = Chart(title, x="step", y="recall, %", x_range=(0, last), y_range=(0, highest * 115))
+    chart.across(100 * chance, "chance at 1")
+    for (name, points), colour in zip(recalls.items(), COLOURS * 9, strict=False):
+        chart.line([(step, 100 * value) for step, value in points], colour, name)
+    chart.save(path)
+
+
+def plot_similarities(path: Path, found: Similarities, title: str) -> None:
+    """Draws the histogram of the cosines of matched and of unmatched pairs."""
+    both = torch.cat([found.matched, found.unmatched]).double()
+    low, high = math.floor(10 * float(both.min())) / 10, math.ceil(10 * float(both.max())) / 10
+    edges = torch.linspace(low, max(high, low + 0.1), _BINS + 1, dtype=torch.float64)
+    width = float(edges[1] - edges[0])
+    heights = [
+        (torch.histogram(part.double().cpu(), edges).hist / max(1, len(part)) / width).tolist()
+        for part in (found.matched, found.unmatched)
+    ]
+    top = max(max(heights[0]), max(heights[1]))
+    chart = Chart(title, x="cosine", y="density", x_range=(float(edges[0]), float(edges[-1])), y_range=(0, top * 1.15))
+    for values, name, colour in zip(heights, ("matched pairs", "unmatched pairs"), COLOURS, strict=False):
+        chart.steps(edges.tolist(), values, colour, name)
+    chart.save(path)
+
+
+def plot_sides(path: Path, left: Tensor, right: Tensor, names: tuple[str, str], title: str) -> None:
+    """Draws the two sides of pairs on their first two principal components, with the centroids as crosses.
+
+    Args:
+        path: A PNG.
+        left, right: float [n, d], rows of length 1.
+        names: What the sides are called.
+        title: Shown above.
+    """
+    places = principal([left, right])
+    every = torch.cat(places)
+    reach = max(1e-3, float(every.abs().max())) * 1.08
+    chart = Chart(
+        title, x="first principal component", y="second principal component", x_range=(-reach, reach),
+        y_range=(-reach, reach), size=(720, 700),
+    )  # fmt: skip
+    for cloud, name, colour in zip(places, names, COLOURS, strict=False):
+        some = cloud[:: max(1, -(-len(cloud) // MOST_DOTS))].tolist()
+        chart.dots([(x, y) for x, y in some], colour, name, radius=2.2)
+    for cloud, colour in zip(places, COLOURS, strict=False):
+        x, y = cloud.mean(0).tolist()
+        chart.cross((x, y), colour)
+    chart.save(path)

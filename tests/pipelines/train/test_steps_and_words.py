@@ -33,6 +33,21 @@ def manifest(counts: dict[str, list[int]], mix: dict[str, float] | None = None) 
     return DatasetManifest(name="made", version="0" * 12, mix=weights, shards=entries, **empty)
 
 
+def test_what_is_held_out_is_no_trainers() -> None:
+    made = manifest({"image_alt": [5, 5], "sentences": [3]})
+    aside = made.shards[0].model_copy(
+        update={"path": "validation/image_alt-000000.tar", "split": "validation", "samples": 100}
+    )
+    both = made.model_copy(update={"shards": [aside, *made.shards]})
+    mix = {"image_alt": 0.5, "sentences": 0.5}
+    assert mix_for(both, {}) == mix
+    for of in (shards(both, "/v", mix), upsampling(both, mix), samples(both, mix)):
+        assert of in (shards(made, "/v", mix), upsampling(made, mix), samples(made, mix))
+    assert "validation" not in shards(both, "/v", mix)
+    assert both.samples() == {"image_alt": 110, "sentences": 3}
+    assert both.samples("train") == made.samples()
+
+
 @pytest.mark.parametrize(("share", "steps"), [(0.0, 250_000), (0.25, 333_333), (0.5, 500_000)])
 def test_clippos_steps(share: float, steps: int) -> None:
     """250k, 333k and 500k: the paper's three numbers."""
@@ -108,17 +123,11 @@ def test_factors_of_the_versions_own_proportions_are_one() -> None:
     assert upsampling(made, mix_for(made, {"image_alt": 60, "sentences": 20})) == "1::1"
 
 
-def test_what_the_build_held_out_is_not_trained_on() -> None:
+def test_what_the_build_held_out_has_words_of_its_own() -> None:
     made = manifest({"image_alt": [10, 10], "sentences": [5]})
-    held = [
-        shard.model_copy(update={"path": f"validation/{shard.kind}-000000.tar", "split": "validation", "samples": 2})
-        for shard in made.shards[1:2]
-    ]
-    made = made.model_copy(update={"shards": [*made.shards, *held]})
+    change = {"path": "validation/image_alt-000000.tar", "split": "validation", "samples": 2}
+    made = made.model_copy(update={"shards": [*made.shards, made.shards[1].model_copy(update=change)]})
     mix = {"image_alt": 0.5, "sentences": 0.5}
-    assert "validation" not in shards(made, "/v", mix)
-    assert samples(made, mix) == 25
-    assert upsampling(made, mix) == "0.625::2.5"
     assert shards(made, "/v", mix, "validation") == "/v/validation/image_alt-000000.tar"
     assert samples(made, mix, "validation") == 2
     with pytest.raises(ValueError, match="none of sentences in its split validation"):

@@ -1,148 +1,26 @@
-"""Where sentences end: one compiled pass over a whole column's code points.
+"""Where sentences end: the decision at each mark, compiled.
 
-A mark that may end a sentence is a boundary or not by what stands before it (an abbreviation, an initial, an ordinal number), by
-the quotes and brackets that close behind it, and by how the next word begins. Scripts differ by their characters, languages by
-`pairs.abbreviations`; a language without a list is split by the shapes alone. The pieces of a text, laid end to end, are the text.
+Functions here call no compiled function of another file: numba's cache looks at the date of one file alone.
 """
 
 from __future__ import annotations
 
-import functools
-import unicodedata
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from pairs import abbreviations, arrow, characters
 from pairs.jit import jit
-
-Ints = npt.NDArray[np.int64]
-UInt64 = npt.NDArray[np.uint64]
-
-DOT, ASK, ELLIPSIS, STRONG, CLOSE, OPEN, SPACE, EMOJI = (1 << bit for bit in range(8))
-UPPER, LOWER, CASELESS, DIGIT, CJK, VOWEL, MARK, THAI = (1 << bit for bit in range(8, 16))
-_ENDS: Final = DOT | ASK | ELLIPSIS | STRONG
-_WORD: Final = UPPER | LOWER | CASELESS | MARK
-
-_STRONG: Final = "。｡！？．⁇⁈⁉‼‽؟۔।॥።፧፨։។៕။།༎᠃᠉܀܁܂꓿᱾᱿꯫෴⸮\u037e꧉᭟᥄᥅"
-_CLOSERS: Final = "\"'”’»›)]}」』】〉》〕）］｝〙〗＂＇*_“‘«"
-_EITHER: Final = "\"*_“‘«'"
-"""Closers that open as well: what follows tells."""
-_OPENERS: Final = "\"'“‘«‹([{「『【〈《〔（［｛¿¡–—-−‐•·*#_„‚”’»›▪●►→~/@&+<>=|§†$€£¥₹№■◻◼□▶◆◇○←↑↓⇒※〇・\u200b\u2060"
-_EMOJI: Final = (
-    (0x2600, 0x27BF),
-    (0x1F000, 0x1FAFF),
-    (0x2B00, 0x2BFF),
-    (0xFE0F, 0xFE0F),
-    (0x200D, 0x200D),
-    (0x20E3, 0x20E3),
-)
-_VOWELS: Final = "aeiouyæœøıŋəɛɔаеёиоуыэюяіїєѐѝъөүұәѣѫѧѹѡαεηιουω"
-_JA: Final = sorted({lang for lang, _ in abbreviations.lists()}).index("ja")
-_CUT: Final = 0x20000  # planes from here on are Han
-
-# What a language does that its script does not say.
-_ORDINALS, _GREEK, _JAPANESE, _NOUNS, _ARMENIAN, _SYLLABIC = 1, 2, 4, 8, 16, 32
-
-
-@functools.cache
-def _flags() -> npt.NDArray[np.uint16]:
-    """uint16 (0x20001,): what each code point can be; the last entry is for all beyond."""
-    table = characters.tables()
-    flags = np.zeros(_CUT + 1, np.uint16)
-    kind, script = table.kind[:_CUT], table.script[:_CUT]
-    uncased = (characters.NUMBER_OF["Geor"], characters.NUMBER_OF["Cher"])
-    cjk = characters.script_set("Hani", "Hira", "Kana", "Bopo", "Yiii")[script]
-    thai = characters.script_set("Thai", "Laoo")[script]
-    flags[:_CUT][kind == characters.SPACE] |= SPACE
-    flags[:_CUT][kind == characters.DIGIT] |= DIGIT
-    flags[:_CUT][kind == characters.MARK] |= MARK
-    flags[:_CUT][(kind == characters.LETTER) & cjk] |= CJK
-    flags[:_CUT][thai] |= THAI
-    for code in np.flatnonzero(kind == characters.LETTER):
-        category = unicodedata.category(chr(code))
-        base = unicodedata.normalize("NFD", chr(code))[0]
-        flags[code] |= VOWEL if base.lower() in _VOWELS else 0
-        # Georgian and Cherokee have two sets of letters, and write sentences in one.
-        if script[code] in uncased:
-            category = "Lo"
-        flags[code] |= UPPER if category in ("Lu", "Lt") else LOWER if category == "Ll" else CASELESS
-    for start, end in _EMOJI:
-        flags[start : end + 1] |= EMOJI
-    for characters_of, bit in (
-        (".", DOT), ("!?", ASK), ("…", ELLIPSIS), (_STRONG, STRONG), (_CLOSERS, CLOSE), (_OPENERS, OPEN),
-        ("、，：；，、·〜～ー・", CJK),
-    ):  # fmt: skip
-        for character in characters_of:
-            flags[ord(character)] |= bit
-    flags[0xFF01:0xFF5F] |= CJK
-    flags[0x3001:0x3030] |= CJK
-    flags[_CUT] = CASELESS | CJK
-    flags.setflags(write=False)
-    return flags
-
-
-@functools.cache
-def _look() -> npt.NDArray[np.uint8]:
-    """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao."""
-    look: npt.NDArray[np.uint8] = ((_flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
-    look[[ord(character) for character in ";:|"]] = 1
-    return look
-
-
-@functools.cache
-def _lower() -> npt.NDArray[np.uint32]:
-    return np.append(characters.tables().lower[:_CUT], np.uint32(0))
-
-
-_PRIME: Final = np.uint64(0x100000001B3)
-_BASIS: Final = np.uint64(0xCBF29CE484222325)
-
-
-def _hash(lang: int, word: str) -> int:
-    value = (int(_BASIS) ^ lang) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
-    for character in word:
-        value = (value ^ ord(character)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-@functools.cache
-def _words() -> tuple[dict[str, int], UInt64, npt.NDArray[np.uint8]]:
-    """Numbers of the languages that have lists, sorted hashes of (language, word), and their kinds."""
-    lists = abbreviations.lists()
-    number = {lang: at for at, lang in enumerate(sorted({lang for lang, _ in lists}))}
-    assert number["*"] == 0
-    found = {_hash(number[lang], word): kind for (lang, word), kind in lists.items()}
-    found |= {_hash(0, f"#{unit}"): abbreviations.END for unit in abbreviations.UNITS}
-    keys = np.array(sorted(found), np.uint64)
-    return number, keys, np.array([found[int(key)] for key in keys], np.uint8)
-
-
-def _language(tag: str | None) -> tuple[int, int]:
-    """A language's number among those with lists (0: none), and what it does."""
-    base = (tag or "").lower().replace("_", "-").split("-")[0]
-    number = _words()[0].get(base, 0)
-    does = _ORDINALS if base in abbreviations.ORDINAL else 0
-    does |= _GREEK if base == "el" else 0
-    does |= _JAPANESE if base == "ja" else 0
-    does |= _NOUNS if base in ("de", "lb", "nds", "als", "bar", "gsw") else 0
-    does |= _SYLLABIC if base in abbreviations.SYLLABIC else 0
-    does |= _ARMENIAN if base in ("hy", "hyw") else 0
-    return number, does
 
 
 @jit
 def _find(keys: Any, kinds: Any, key: Any) -> int:
-    low, high = 0, len(keys)
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    return int(kinds[low]) if low < len(keys) and keys[low] == key else 0
+    """The kind of a word, 0 if it is in no list."""
+    slot = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(len(keys) - 1))
+    while keys[slot] != 0:
+        if keys[slot] == key:
+            return int(kinds[slot])
+        slot = (slot + 1) & (len(keys) - 1)
+    return 0
 
 
 @jit
@@ -297,9 +175,10 @@ def _stop(
 
 
 @jit
-def _cut(
+def cut(
     code: Any,
-    start: Any,
+    begins: Any,
+    stops: Any,
     row_lang: Any,
     row_does: Any,
     look: Any,
@@ -312,17 +191,20 @@ def _cut(
 ) -> int:
     """Fills `cuts` with the code points at which pieces end, all rows' one after the other; returns how many."""
     total = 0
-    for row in range(len(start) - 1):
-        begin, end = start[row], start[row + 1]
+    for row in range(len(begins)):
+        begin, end = begins[row], stops[row]
         lang, does = row_lang[row], row_does[row]
         before = total
         piece = begin  # where this piece begins
-        seen = begin  # up to here `quotes` are counted
         quotes = 0
         at = begin
         while at < end:
             c = min(code[at], 0x20000)
             if look[c] == 0:
+                at += 1
+                continue
+            if c == 34:
+                quotes += 1
                 at += 1
                 continue
             f = flags[c]
@@ -357,9 +239,6 @@ def _cut(
                 greek = bar = False
                 at += 1
             last = at
-            while seen < last:
-                quotes += code[seen] == 34
-                seen += 1
             while at < end and flags[min(code[at], 0x20000)] & 0x10:
                 if flags[min(code[at], 0x20000)] & 0x20 and not _closes(code, piece, at, end, flags, quotes):
                     break
@@ -372,7 +251,6 @@ def _cut(
                 and (at + 2 == end or flags[min(code[at + 2], 0x20000)] & 0x40)
             ):
                 at += 2  # French sets a space before »
-            seen = at
             closed = at > last
             if at >= end:
                 break
@@ -421,7 +299,7 @@ def _cut(
                     ends = False
                 elif not spaced and strong and prior & 0x800 and g & 0x800 and last - first == 1:
                     ends = False  # a fullwidth decimal, a time
-                elif does & 4 and nxt == at and _goes_on(code, at, end, closed, keys, kinds):
+                elif does & 4 and nxt == at and _goes_on(code, at, end, closed, lang, keys, kinds):
                     ends = False  # 「…。」と
                 elif first == last - (dots + other) and not strong and other:
                     ends = False  # ……
@@ -491,11 +369,11 @@ def _word_before(code: Any, begin: int, at: int, flags: Any) -> int:
 
 
 @jit
-def _goes_on(code: Any, at: int, end: int, closed: bool, keys: Any, kinds: Any) -> bool:
+def _goes_on(code: Any, at: int, end: int, closed: bool, lang: int, keys: Any, kinds: Any) -> bool:
     """Whether a Japanese sentence goes on here, behind a quotation or a question inside it."""
     none = np.zeros(0, np.uint32)
     for size in range(1, 4):
-        if at + size <= end and _find(keys, kinds, _key(_JA, 126, code, at, at + size, none)):
+        if at + size <= end and _find(keys, kinds, _key(lang, 126, code, at, at + size, none)):
             return True
     return closed and code[at] in (
         0x3068,
@@ -535,46 +413,3 @@ def _run(code: Any, at: int, end: int, flags: Any) -> int:
     while at < end and flags[min(code[at], 0x20000)] & 0x8000:
         at += 1
     return at - first
-
-
-def split(texts: pa.StringArray, langs: pa.StringArray) -> tuple[pa.StringArray, Ints]:
-    """Sentences of paragraphs.
-
-    Args:
-        texts: n paragraphs, one line each; null counts as empty.
-        langs: n language tags; null or unknown: by the shapes alone.
-
-    Returns:
-        The sentences with the white space that follows them, end to end the texts; and int64 (n,), how many each paragraph has
-        (one for an empty paragraph).
-    """
-    column = characters.decode(texts)
-    encoded = arrow.strings(langs).fill_null("").dictionary_encode()
-    known = [_language(tag) for tag in encoded.dictionary.to_pylist()]
-    which = encoded.indices.to_numpy().astype(np.int64)
-    lang = np.array([number for number, _ in known], np.int64)[which]
-    does = np.array([what for _, what in known], np.int64)[which]
-    _, keys, kinds = _words()
-    cuts = np.zeros(len(column.code) + column.n + 1, np.int64)
-    counts = np.zeros(column.n, np.int64)
-    total = _cut(column.code, column.start, lang, does, _look(), _flags(), _lower(), keys, kinds, cuts, counts)
-    data, _ = arrow.bytes_and_offsets(texts)
-    offsets = np.zeros(total + 1, np.int64)
-    if len(data) == len(column.code):
-        offsets[1:] = cuts[:total]  # ASCII
-    else:
-        _bytes(column.code, cuts[:total], offsets)
-    return arrow.from_bytes(data.tobytes(), offsets), counts
-
-
-@jit
-def _bytes(code: Any, cuts: Any, offsets: Any) -> None:
-    """Byte offsets of rising code point offsets."""
-    at = 0
-    size = 0
-    for number in range(len(cuts)):
-        while at < cuts[number]:
-            c = code[at]
-            size += 1 + (c > 0x7F) + (c > 0x7FF) + (c > 0xFFFF)
-            at += 1
-        offsets[number + 1] = size

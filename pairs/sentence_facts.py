@@ -1,0 +1,127 @@
+"""What is measured of each sentence that may be drawn: counts, how it ends, addresses, markup, what pages say of themselves."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pairs import arrow, characters, flags
+from pairs.jit import jit
+from pairs.literals import Literals
+from pairs.spans import Spans
+
+Bools = npt.NDArray[np.bool_]
+Facts = dict[str, npt.NDArray[Any]]
+
+_ENDS: Final = ".!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉‼‽᱾᱿෴"
+_CLOSERS: Final = "'\"”’»›“‘«*_)」』】〉》）］〕]"
+_EMOJI: Final = ((0x2600, 0x27BF), (0x1F000, 0x1FAFF))
+_JOINERS: Final = " \ufe0f\u200d"
+_NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
+
+_BOILERPLATE: Final = {
+    "reserved": r"all rights reserved", "cookie": r"\bcookies?\b", "privacy": r"privacy policy",
+    "terms": r"terms (?:of|and) (?:use|service|conditions)", "lorem": r"lorem ipsum", "javascript": r"javascript",
+    "click": r"click (?:here|on the|the)", "read more": r"read more", "learn more": r"learn more", "subscribe": r"subscribe",
+    "sign up": r"sign up", "log": r"log ?in\b", "newsletter": r"newsletter", "copyright": r"copyright",
+    "your ": r"your (?:browser|shopping cart)", "leave a": r"leave a (?:comment|reply)",
+    "alle rechte": r"alle rechte vorbehalten", "datenschutz": r"datenschutz", "impressum": r"impressum",
+    "warenkorb": r"warenkorb", "hier klicken": r"hier klicken", "klicken sie": r"klicken sie", "mehr lesen": r"mehr lesen",
+    "weiterlesen": r"weiterlesen",
+    "mentions": r"mentions légales", "tous droits": r"tous droits réservés", "cliquez": r"cliquez", "lire la": r"lire la suite",
+    "todos los": r"todos los derechos", "haga clic": r"haga clic", "aviso": r"aviso legal", "leer m": r"leer más",
+    "todos os": r"todos os direitos", "clique": r"clique aqui", "tutti i": r"tutti i diritti", "clicca": r"clicca",
+    "voorbehouden": r"alle rechten voorbehouden", "klik ": r"klik hier", "wszelkie": r"wszelkie prawa", "kliknij": r"kliknij",
+    "конфиденциальности": r"политик\w+ конфиденциальности", "все права": r"все права защищены", "нажмите": r"нажмите",
+    "подписывайтесь": r"подписывайтесь", "подпишитесь": r"подпишитесь", "читать далее": r"читать далее",
+    "利用規約": r"利用規約", "版权所有": r"版权所有", "版權所有": r"版權所有", "著作権": r"著作権", "プライバシー": r"プライバシー",
+    "クッキー": r"クッキー", "クリックして": r"クリックして", "点击": r"点击", "點擊": r"點擊",
+    "저작권": r"저작권", "무단": r"무단",
+}  # fmt: skip
+"""What pages say of themselves, in the languages that are commonest on the web; ours. Before each pattern a literal that stands
+in all it finds."""
+BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
+
+# Bits of code points; a pair's second bit is eight below its first, see `_signs`.
+_TWO_SLASHES, _TWO_W, _TWO_QUOTES = 1, 2, 4
+_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN = (1 << bit for bit in range(16, 22))
+
+
+@functools.cache
+def _table() -> npt.NDArray[np.uint32]:
+    """uint32 (0x20001,): the bits of each code point; the last entry is for all beyond."""
+    table = np.zeros(0x20001, np.uint32)
+    for signs, bit in (
+        ("/", _TWO_SLASHES | _TWO_SLASHES << 8), ("wW", _TWO_W | _TWO_W << 8), ("'", _TWO_QUOTES | _TWO_QUOTES << 8), ("@", _AT),
+        ("<&{}[=\\", _MARKUP), (_ENDS, _END), (_CLOSERS, _CLOSE), (_JOINERS, _JOIN),
+    ):  # fmt: skip
+        table[[ord(sign) for sign in signs]] |= bit
+    for first, last in _EMOJI:
+        table[first : last + 1] |= _PICTURE
+    table.setflags(write=False)
+    return table
+
+
+@functools.cache
+def _literals() -> tuple[Literals, Literals]:
+    """Those of the boilerplate; those of markup without a sign of its own."""
+    return Literals(_BOILERPLATE), Literals(["function"])
+
+
+def measure(sentences: Spans) -> Facts:
+    """What is measured of each sentence, each of shape (n,)."""
+    measured = characters.measure_spans(sentences)
+    held, pairs, ends = (
+        np.zeros(len(sentences), np.uint32),
+        np.zeros(len(sentences), np.uint32),
+        np.zeros(len(sentences), bool),
+    )
+    _signs(sentences.code, sentences.begin, sentences.end, _table(), held, pairs, ends)
+    boilerplate, markup = _literals()
+    address = pairs & (_TWO_SLASHES | _TWO_W) != 0
+    marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | markup.found(sentences)
+    return {
+        "chars": measured.chars,
+        "words": measured.words,
+        "weight": measured.weight,
+        "letter_share": measured.share(measured.letters),
+        "digit_share": measured.share(measured.digits),
+        "repetition": measured.repetition,
+        "has_end": ends | characters.script_set(*_NO_END_SCRIPTS)[measured.script],
+        "is_url": _matches(sentences, address, flags.URL) | _matches(sentences, held & _AT != 0, flags.EMAIL),
+        "is_markup": _matches(sentences, marked, flags.MARKUP),
+        "is_boilerplate": _matches(sentences, boilerplate.found(sentences), BOILERPLATE),
+    }
+
+
+def _matches(texts: Spans, rows: Bools, pattern: str) -> Bools:
+    """Where RE2 finds the pattern among the marked texts."""
+    found = np.zeros(len(texts), bool)
+    if rows.any():
+        found[rows] = arrow.mask(arrow.matches(texts.take(rows).texts(), pattern))
+    return found
+
+
+@jit
+def _signs(code: Any, begin: Any, end: Any, table: Any, held: Any, pairs: Any, ends: Any) -> None:
+    """The signs of each text and its pairs of signs; and whether it ends in a mark, then any closers, then any emoji."""
+    beyond = np.uint32(len(table) - 1)
+    for row in range(len(begin)):
+        all_here = all_pairs = before = np.uint32(0)
+        for at in range(begin[row], end[row]):
+            here = table[min(code[at], beyond)]
+            all_here |= here
+            all_pairs |= (before >> np.uint32(8)) & here
+            before = here
+        held[row], pairs[row] = all_here, all_pairs
+        at, first = end[row], begin[row]
+        while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 20):  # _PICTURE
+            at -= 1
+            while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 21):  # _JOIN
+                at -= 1
+        while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 19):  # _CLOSE
+            at -= 1
+        ends[row] = at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 18) != 0  # _END
