@@ -1,6 +1,6 @@
 """open_clip as a trainer: the words of `open_clip_train.main` for a version.
 
-open_clip reads the left picture and the right text of each sample (`<key>.jpg|png|webp`, `<key>.txt`): rendered text is to it a picture
+open_clip reads each sample's left picture and right text (`<key>.jpg|png|webp`, `<key>.txt`): rendered text is to it a picture
 like any other, the other side is tokenised. It knows no steps: it trains for `--epochs` of `--train-num-samples` each.
 """
 
