@@ -71,7 +71,7 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
                     {
                         "argv": ["-"],
                         "resources": {"processes": processes},
-                        "mix": dict(word.split("=", 1) for word in mix or ()),
+                        "mix": dict(word.partition("=")[::2] for word in mix or ()),
                     }
                 )
                 spec = open_clip_spec(load(version), options, base)
