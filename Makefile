@@ -22,7 +22,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock check-infra bench-render bench-filter bench-pairs boundaries
+.PHONY: help demo test lint clean setup lock check-infra bench-render bench-filter bench-pairs bench-cluster boundaries
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
 	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
+	@echo "make bench-cluster    rendering on Ray: a second worker, and the driver's memory in the number of shards"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
@@ -55,6 +56,9 @@ bench-render: $(VENV)/.dev
 bench-filter: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_filter
 
+bench-cluster: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench_cluster
+
 # What these compare with: the extra `bench`, no part of the lock files.
 $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet -e .[bench]
@@ -63,6 +67,10 @@ $(VENV)/.bench: $(VENV)/.dev
 bench-pairs: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.bench_documents
 	$(BIN)/python -m benchmarks.bench_bitext
+
+# What the trainer learns, three seeds each: some hours on two cores.
+experiments: $(VENV)/.core $(VENV)/.torch
+	$(BIN)/python -m benchmarks.experiments --root $(BUILD)/experiments
 
 boundaries: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.boundaries
@@ -107,7 +115,7 @@ LOCK = uv pip compile -q --python-version 3.11 --universal --generate-hashes --n
 lock:
 	$(LOCK) pyproject.toml --extra build -o requirements/core.lock
 	$(LOCK) pyproject.toml --extra build --extra dev --extra similarity --extra web -c requirements/core.lock -o requirements/dev.lock
-	$(LOCK) pyproject.toml --extra build --extra similarity --extra web --extra hub --extra s3 --extra gs -c requirements/core.lock -o requirements/images.lock
+	$(LOCK) pyproject.toml --extra build --extra similarity --extra web --extra hub --extra s3 --extra gs --extra translate -c requirements/core.lock -o requirements/images.lock
 	$(LOCK) pyproject.toml --extra build --extra train -c requirements/images.lock -o requirements/train.lock
 	$(LOCK) requirements/infra-tools.in -o requirements/infra-tools.lock
 
