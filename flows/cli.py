@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import environment, operate
+from flows import environment, open_clip, operate
 from flows.display import plain
 
 app = typer.Typer(
@@ -304,6 +304,7 @@ def demo(
 
 
 operate.register(app, out, _exit_codes)
+open_clip.register(app, out, _exit_codes)
 
 
 def main(run: Callable[[], None] = app) -> None:
