@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pairs import arrow, characters, flags
+from pairs import arrow, characters, flags, spans
 from pairs.jit import jit
 from pairs.literals import Literals
 from pairs.spans import Spans
@@ -45,7 +45,7 @@ _BOILERPLATE: Final = {
 in all it finds."""
 BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
 
-# Bits of code points; a pair's second bit is eight below its first, see `_signs`.
+# Bits of code points; for pairs see `spans.read`.
 _TWO_SLASHES, _TWO_W, _TWO_QUOTES = 1, 2, 4
 _AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN = (1 << bit for bit in range(16, 22))
 
@@ -66,23 +66,20 @@ def _table() -> npt.NDArray[np.uint32]:
 
 
 @functools.cache
-def _literals() -> tuple[Literals, Literals]:
-    """Those of the boilerplate; those of markup without a sign of its own."""
-    return Literals(_BOILERPLATE), Literals(["function"])
+def _literals() -> Literals:
+    """Those of the boilerplate; that of markup without a sign of its own."""
+    return Literals(_BOILERPLATE, ["function"])
 
 
 def measure(sentences: Spans) -> Facts:
     """What is measured of each sentence, each of shape (n,)."""
     measured = characters.measure_spans(sentences)
-    held, pairs, ends = (
-        np.zeros(len(sentences), np.uint32),
-        np.zeros(len(sentences), np.uint32),
-        np.zeros(len(sentences), bool),
-    )
-    _signs(sentences.code, sentences.begin, sentences.end, _table(), held, pairs, ends)
-    boilerplate, markup = _literals()
+    held, pairs = spans.note(sentences, _table())
+    ends = np.zeros(len(sentences), bool)
+    _ends(sentences.code, sentences.begin, sentences.end, _table(), ends)
+    words = _literals().found(sentences)
     address = pairs & (_TWO_SLASHES | _TWO_W) != 0
-    marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | markup.found(sentences)
+    marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | (words & 2 != 0)
     return {
         "chars": measured.chars,
         "words": measured.words,
@@ -93,7 +90,7 @@ def measure(sentences: Spans) -> Facts:
         "has_end": ends | characters.script_set(*_NO_END_SCRIPTS)[measured.script],
         "is_url": _matches(sentences, address, flags.URL) | _matches(sentences, held & _AT != 0, flags.EMAIL),
         "is_markup": _matches(sentences, marked, flags.MARKUP),
-        "is_boilerplate": _matches(sentences, boilerplate.found(sentences), BOILERPLATE),
+        "is_boilerplate": _matches(sentences, words & 1 != 0, BOILERPLATE),
     }
 
 
@@ -106,17 +103,10 @@ def _matches(texts: Spans, rows: Bools, pattern: str) -> Bools:
 
 
 @jit
-def _signs(code: Any, begin: Any, end: Any, table: Any, held: Any, pairs: Any, ends: Any) -> None:
-    """The signs of each text and its pairs of signs; and whether it ends in a mark, then any closers, then any emoji."""
+def _ends(code: Any, begin: Any, end: Any, table: Any, ends: Any) -> None:
+    """Whether each text ends in a mark, then any closers, then any emoji."""
     beyond = np.uint32(len(table) - 1)
     for row in range(len(begin)):
-        all_here = all_pairs = before = np.uint32(0)
-        for at in range(begin[row], end[row]):
-            here = table[min(code[at], beyond)]
-            all_here |= here
-            all_pairs |= (before >> np.uint32(8)) & here
-            before = here
-        held[row], pairs[row] = all_here, all_pairs
         at, first = end[row], begin[row]
         while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 20):  # _PICTURE
             at -= 1
