@@ -304,11 +304,13 @@ def _script_nature() -> Bytes:
 
 @functools.cache
 def _natures() -> npt.NDArray[np.uint16]:
-    """uint16 (0x110000,): class, nature, `_HEAVY` (a script of `DENSE`), `_WORDY` (a letter or a mark of a spaced script, or a digit,
+    """uint16 (0x110000,): class, nature, `_HEAVY` (of a script of `DENSE`), `_WORDY` (a letter or mark of a spaced script, or a digit:
     makes a word), `_SEPARATOR`, and the script."""
     table = tables()
     nature = _script_nature()[table.script].astype(np.uint16)
-    found = table.kind.astype(np.uint16) | nature << 3 | table.script.astype(np.uint16) << _SCRIPT_AT
+    found: npt.NDArray[np.uint16] = (table.kind | nature << 3 | table.script.astype(np.uint16) << _SCRIPT_AT).astype(
+        np.uint16
+    )
     found |= np.where(script_set(*DENSE)[table.script], _HEAVY, 0).astype(np.uint16)
     inside = np.isin(table.kind, (LETTER, MARK, DIGIT)) & np.isin(nature, (_ALPHABET, _NO_ALPHABET))
     found |= np.where(inside | (table.kind == NUMBER), _WORDY, 0).astype(np.uint16)
@@ -373,7 +375,7 @@ def _count(
                 pending = np.uint64(0)
             else:
                 run = run + 1 if c == previous else 1
-                if k == LETTER or k == MARK:
+                if k in (LETTER, MARK):
                     if k == LETTER:
                         letters += 1
                         if previous == 35:
@@ -386,7 +388,11 @@ def _count(
                         by_script[script_here] += script_run
                         script_here = here >> np.uint16(8)
                         script_run = 1
-                    if here != previous_here and here & np.uint16(31) == LETTER and previous_here & np.uint16(31) == LETTER:
+                    if (
+                        here != previous_here
+                        and here & np.uint16(31) == LETTER
+                        and previous_here & np.uint16(31) == LETTER
+                    ):
                         switches += here >> np.uint16(8) != previous_here >> np.uint16(8)  # both of alphabets
                     if here & np.uint16(0x38):
                         nature = (here >> np.uint16(3)) & np.uint16(3)
@@ -401,7 +407,7 @@ def _count(
                 elif k == DIGIT:
                     digits += 1
                     run = 0
-                elif k == PUNCT or k == SYMBOL:
+                elif k in (PUNCT, SYMBOL):
                     puncts += 1
                 if here & np.uint16(1 << 6):
                     wordy |= k != NUMBER
@@ -410,7 +416,7 @@ def _count(
                     pending = np.uint64(0)
                     word_hash = (word_hash ^ np.uint64(lower[c])) * prime
                     word_hash ^= word_hash >> np.uint64(29)
-                elif k == PUNCT or k == SYMBOL or k == OTHER:
+                elif k in (PUNCT, SYMBOL, OTHER):
                     pending = (pending ^ np.uint64(c)) * prime
                     separators += (here & np.uint16(1 << 7)) != 0
                 if run > best_run:

@@ -161,7 +161,9 @@ def plain_spaces(code: Any, begin: Any, end: Any, table: Any, total: int) -> Non
         for at in range(begin[line], end[line]):
             c = code[at]
             here = table[min(c, beyond)]
-            if here & np.uint32(1 << 22) and (c < beyond or (c >= 0xF0000 and c & 0xFFFF < 0xFFFE)):  # INVISIBLE; or private
+            if here & np.uint32(1 << 22) and (
+                c < beyond or (c >= 0xF0000 and c & 0xFFFF < 0xFFFE)
+            ):  # INVISIBLE; or private
                 continue
             if c == 32 or here & np.uint32(1 << 17):  # ODD_SPACE
                 waiting = True

@@ -135,9 +135,11 @@ def _find_addresses(code: Any, begin: Any, end: Any, table: Any, found: Any) -> 
             if code[at] != 0x40 or not table[min(code[at - 1], beyond)] & np.uint32(1 << 22):  # _NAME
                 continue
             place = at + 1
-            while place < end[row] and (code[place] == 0x2D or table[min(code[place], beyond)] & np.uint32(1 << 23)):  # _DOMAIN
+            while place < end[row] and (
+                code[place] == 0x2D or table[min(code[place], beyond)] & np.uint32(1 << 23)
+            ):  # _DOMAIN
                 place += 1
-            if place > at + 1 and place + 1 < end[row] and code[place] == 0x2E:
-                if table[min(code[place + 1], beyond)] & np.uint32(1 << 23):
-                    found[row] = True
-                    break
+            dot = place > at + 1 and place + 1 < end[row] and code[place] == 0x2E
+            if dot and table[min(code[place + 1], beyond)] & np.uint32(1 << 23):
+                found[row] = True
+                break

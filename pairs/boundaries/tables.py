@@ -81,7 +81,7 @@ def look() -> npt.NDArray[np.uint8]:
     """uint8 (0x20001,): 1 where a boundary may be near: the marks, Greek's and Armenian's own, the bar, Thai and Lao;
     and at quotes, which are counted."""
     found: npt.NDArray[np.uint8] = ((flags() & (_ENDS | THAI)) != 0).astype(np.uint8)
-    found[[ord(character) for character in ";:|\""]] = 1
+    found[[ord(character) for character in ';:|"']] = 1
     return found
 
 
