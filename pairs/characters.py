@@ -304,7 +304,7 @@ def _script_nature() -> Bytes:
 
 @functools.cache
 def _natures() -> npt.NDArray[np.uint16]:
-    """uint16 (0x110000,): class, nature, `_HEAVY` (of a script of `DENSE`), `_WORDY` (a letter or mark of a spaced script, or a digit:
+    """uint16 (0x110000,): class, nature, `_HEAVY` (a script of `DENSE`), `_WORDY` (a letter or mark of a spaced script, or a digit:
     makes a word), `_SEPARATOR`, and the script."""
     table = tables()
     nature = _script_nature()[table.script].astype(np.uint16)
