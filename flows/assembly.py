@@ -111,7 +111,7 @@ def assemble(build: Build, made: Made) -> Assembled:
     manifest = DatasetManifest(
         name=recipe.name,
         version="",
-        recipe=json.loads(recipe.model_dump_json(exclude={"runtime"})),
+        recipe=json.loads(recipe.model_dump_json(exclude={"runtime", "promotion"})),
         lineage={
             item.stage: {"key": item.key, "digest": item.digest, "inputs": item.inputs, "code": item.code}
             for item in made.every()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import environment
+from flows import environment, operate
 from flows.display import plain
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ def _exit_codes() -> Iterator[None]:
     from flows.recipe import RecipeError
     from pipelines.dataset import DatasetError
     from pipelines.jobs import JobError
+    from pipelines.lease import LeaseError, StoppedError
     from pipelines.ledger import LedgerError
     from pipelines.similarity.model import ModelError
     from pipelines.sources.reading import SourceError
@@ -58,7 +59,7 @@ def _exit_codes() -> Iterator[None]:
     except (RecipeError, SourceError, ModelError, FontError) as error:
         _say(error)
         raise typer.Exit(WRONG_CALL) from error
-    except (JobError, LedgerError, StorageError, DatasetError, TrainError, OSError) as error:
+    except (JobError, LeaseError, StoppedError, LedgerError, StorageError, DatasetError, TrainError, OSError) as error:
         _say(error)
         raise typer.Exit(FAILED) from error
     except _Terminated as error:
@@ -68,9 +69,13 @@ def _exit_codes() -> Iterator[None]:
         err.print("interrupted")
         raise typer.Exit(INTERRUPTED) from error
     except Exception as error:
-        if type(error).__name__ == "GateError":
+        # Of modules that import Prefect, which most commands have no need of: by name.
+        if type(error).__name__ in ("GateError", "DeployError"):
             _say(error)
             raise typer.Exit(FAILED) from error
+        if type(error).__name__ in ("ValidationError", "ParameterTypeError"):
+            _say(error)
+            raise typer.Exit(WRONG_CALL) from error
         raise
 
 
@@ -91,6 +96,9 @@ def build(
     workers: Annotated[
         int | None, typer.Option(min=1, help="workers of Beam and Ray; default: the recipe's, else the CPUs")
     ] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="stands for {partition} in the paths of the recipe's sources")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the orchestrator's log")] = False,
 ) -> None:
     """Build, verify and publish a data set, then start training on it."""
@@ -99,12 +107,12 @@ def build(
         if plan:
             from flows.plan import show
 
-            show(str(recipe), root, workers, out)
+            show(str(recipe), root, workers, out, partition)
             return
-        _build(str(recipe), root, train=train, workers=workers)
+        _build(str(recipe), root, train=train, workers=workers, partition=partition)
 
 
-def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
+def _build(recipe: str, root: str, *, train: bool, workers: int | None, partition: str | None = None) -> None:
     from flows.build import build_dataset
     from flows.context import Context, share
     from flows.display import showing, summary
@@ -112,12 +120,12 @@ def _build(recipe: str, root: str, *, train: bool, workers: int | None) -> None:
     from flows.prepare import prepare
 
     signal.signal(signal.SIGTERM, _terminate)
-    prepare(recipe, root, workers)  # the user's mistakes come to light before anything starts
+    prepare(recipe, root, workers, partition)  # the user's mistakes come to light before anything starts
     context = Context()
     share(context)
     watch_over_this_process()
     with showing(context.board, out):
-        build_dataset(recipe=recipe, root=root, train_after=train, workers=workers)
+        build_dataset(recipe=recipe, root=root, train_after=train, workers=workers, partition=partition)
     assert context.built is not None
     summary(context.built, context.board, out)
 
@@ -272,6 +280,9 @@ def demo(
 
     with _exit_codes():
         run_demo(root, train=train, pictures=pictures, build=_build, out=out)
+
+
+operate.register(app, out, _exit_codes)
 
 
 def main(run: Callable[[], None] = app) -> None:

@@ -21,6 +21,7 @@ class Built:
         report: Where its report lies.
         ran: Stages that ran; the others were done before.
         reused: Stages that were done before.
+        promoted: Whether it is the one in use.
         trained: The training run, None where none was asked for.
     """
 
@@ -31,6 +32,7 @@ class Built:
     report: str
     ran: list[str] = dataclasses.field(default_factory=list)
     reused: list[str] = dataclasses.field(default_factory=list)
+    promoted: bool = False
     trained: Trained | None = None
 
 

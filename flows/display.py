@@ -144,6 +144,8 @@ def summary(built: Built, board: Board, console: Console) -> None:
         table.add_row(kind, f"{count:,}", *aside, f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
     console.print(table)
     places = {"data set": built.folder, "report": built.report}
+    if not built.promoted:
+        console.print("published, not promoted: `pixelpairs promote` makes it the one in use", markup=False)
     if built.trained is not None:
         places["training"] = built.trained.folder
     for name, place in places.items():

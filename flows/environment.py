@@ -17,6 +17,8 @@ QUIET = {
     # It takes 5 s on a machine that is at rest; the default bound of 20 s is too short for a busy one.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_CLI_PROMPT": "false",
+    # What jobs and clusters say reaches the log of the run that started them.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,pipelines",
     "GRPC_VERBOSITY": "ERROR",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",

@@ -147,6 +147,7 @@ def run_nodes(build: Build, nodes: list[Node], tasks: Tasks) -> None:
 
     Raises the error of the first stage that failed, when the others have ended. What runs on a cluster is stopped on the way out.
     """
+    build.waits = tasks.waits
     tasks.board.announce(*(node.name for node in nodes))
     try:
         for node in nodes:

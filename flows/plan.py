@@ -182,9 +182,9 @@ def draw_up(build: Build) -> list[Row]:
     return rows
 
 
-def show(recipe: str, root: str, workers: int | None, console: Console) -> None:
+def show(recipe: str, root: str, workers: int | None, console: Console, partition: str | None = None) -> None:
     """Prints the plan of a build."""
-    build = prepare(recipe, root, workers)
+    build = prepare(recipe, root, workers, partition)
     rows = draw_up(build)
     table = Table(title=f"plan of {build.recipe.name} under {build.root}", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("stage", "key", "state", "rows", "shards", "bytes", "core-s"):

@@ -45,11 +45,13 @@ class Check(BaseModel):
         return f"{self.name}: {self.value:.4g}, bound {self.bound:.4g}: {sign}"
 
 
-def _least(name: str, value: float, bound: float) -> Check:
+def least(name: str, value: float, bound: float) -> Check:
+    """Passes from the bound on upwards."""
     return Check(name=name, value=value, bound=bound, passed=value >= bound)
 
 
-def _most(name: str, value: float, bound: float) -> Check:
+def most(name: str, value: float, bound: float) -> Check:
+    """Passes up to the bound."""
     return Check(name=name, value=value, bound=bound, passed=value <= bound)
 
 
@@ -74,24 +76,24 @@ def evaluate(
     Returns:
         All checks, in a fixed order.
     """
-    checks = [_most("problems found by verify", problems, 0)]
+    checks = [most("problems found by verify", problems, 0)]
     steps = [step for kind in sorted(ledger) for step in ledger[kind]]
-    checks.append(_most("error rate", error_rate(steps), bounds.max_error_rate))
+    checks.append(most("error rate", error_rate(steps), bounds.max_error_rate))
     for kind in sorted({*samples, *bounds.min_samples}):
-        least = bounds.min_samples.get(kind, 1)  # type: ignore[call-overload]
-        checks.append(_least(f"{kind}: samples", samples.get(kind, 0), least))
+        bound = bounds.min_samples.get(kind, 1)  # type: ignore[call-overload]
+        checks.append(least(f"{kind}: samples", samples.get(kind, 0), bound))
         for side, count in sorted(cut.get(kind, {}).items()):
             checks.append(
-                _most(f"{kind}: {side} texts cut, share", count / max(1, samples.get(kind, 0)), bounds.max_cut)
+                most(f"{kind}: {side} texts cut, share", count / max(1, samples.get(kind, 0)), bounds.max_cut)
             )
     for kind, share in sorted(bounds.min_kept.items()):
-        checks.append(_least(f"{kind}: share kept", _share_kept(ledger.get(kind, [])), share))
+        checks.append(least(f"{kind}: share kept", _share_kept(ledger.get(kind, [])), share))
     for rule, share in sorted(bounds.max_dropped_by.items()):
         for kind in sorted(ledger):
-            checks.append(_most(f"{kind}: share dropped by {rule}", _share_dropped(ledger[kind], rule), share))
+            checks.append(most(f"{kind}: share dropped by {rule}", _share_dropped(ledger[kind], rule), share))
     known = {code for sides in languages.values() for counts in sides.values() for code in counts} - {"und"}
     if samples:  # a table of texts alone has no pairs
-        checks.append(_least("languages", len(known), bounds.min_languages))
+        checks.append(least("languages", len(known), bounds.min_languages))
     return checks
 
 

@@ -6,6 +6,7 @@ several cores, and can be stopped. It is started as a list of words, never throu
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -30,12 +31,56 @@ _POLL_SECONDS = 0.25
 _TAIL_LINES = 30
 
 
-class JobError(Exception):
-    """A job failed; `expected` where its input or the disk is at fault, not our code."""
+_PASSING = frozenset(
+    {errno.EAGAIN, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.EINTR, errno.EIO}
+    | {errno.ENETRESET, errno.ENETUNREACH, errno.EPIPE, errno.ESTALE, errno.ETIMEDOUT}
+)
+_PASSING_NAMES = frozenset(
+    # Of stores and clusters whose packages are not always there: by name, as a class that is not imported cannot be asked for.
+    {"ClientConnectionError", "ClientPayloadError", "ConnectTimeoutError", "EndpointConnectionError", "HttpError"}
+    | {
+        "IncompleteRead",
+        "NodeDiedError",
+        "ObjectLostError",
+        "ReadTimeoutError",
+        "ServerDisconnectedError",
+        "ServiceUnavailable",
+    }
+    | {"ActorDiedError", "ActorUnavailableError", "LocalRayletDiedError", "OwnerDiedError", "RayConnectionError"}
+    | {"RaySystemError", "WorkerCrashedError"}
+)
 
-    def __init__(self, words: str, *, expected: bool) -> None:
+
+class JobError(Exception):
+    """A job failed.
+
+    Attributes:
+        expected: Its input or the disk is at fault, not our code.
+        passing: The fault may pass, as a store or a cluster that is away for a moment: trying again can help.
+    """
+
+    def __init__(self, words: str, *, expected: bool, passing: bool = False) -> None:
         super().__init__(words)
         self.expected = expected
+        self.passing = passing
+
+
+def passes(error: BaseException | None) -> bool:
+    """Tells whether the fault behind an error can pass: a lost connection, a store or a cluster that is away, a node that died.
+
+    False for what comes again each time: a bad input, a full disk, a broken rule.
+    """
+    while error is not None:
+        if getattr(error, "passing", False):
+            return True
+        if (
+            isinstance(error, ConnectionError | TimeoutError)
+            or type(error).__name__ in _PASSING_NAMES
+            or (isinstance(error, OSError) and error.errno in _PASSING)
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def run_beam(
@@ -115,14 +160,26 @@ def _follow(
 
 def _failure(errors: Path, code: int, job: str) -> JobError:
     lines = errors.read_text(encoding="utf-8", errors="replace").splitlines()
+    return failure_of(lines, f"job {job} ended with code {code}")
+
+
+def failure_of(lines: list[str], otherwise: str) -> JobError:
+    """The error that a job's last line tells of, with the lines before it where our code is at fault.
+
+    Args:
+        lines: What the job said.
+        otherwise: Words for a job that ended without saying why.
+    """
+    passing = False
     try:
         said = json.loads(lines[-1])
         words, expected = str(said["error"]), bool(said["expected"])
+        passing = bool(said.get("passing", False))
     except (IndexError, ValueError, KeyError, TypeError):
-        words, expected = f"job {job} ended with code {code}", False
+        words, expected = otherwise, False
     if not expected:
         words += "\n" + "\n".join(lines[-_TAIL_LINES:-1])
-    return JobError(words, expected=expected)
+    return JobError(words, expected=expected, passing=passing)
 
 
 def outcome_of(records: list[dict[str, Any]]) -> Outcome:

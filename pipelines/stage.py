@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines import lease as leases
 from pipelines import manifest as manifests
 from pipelines import storage
 from pipelines.ledger import check, merge
@@ -96,22 +98,42 @@ def _note(folder: str, stamps: dict[str, list[int]] | None) -> None:
             storage.write_bytes(storage.join(folder, STAMPS), json.dumps(stamps).encode())
 
 
-def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageManifest, bool]:
-    """Runs a stage unless it is done.
+def run(
+    root: str,
+    stage: Stage,
+    body: Callable[[str], Outcome],
+    *,
+    term: float = leases.TERM_SECONDS,
+    waits: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> tuple[StageManifest, bool]:
+    """Runs a stage unless it is done. Of several processes that want it at once, one runs it; the others wait and take it up.
 
     Args:
         root: Where stages live.
         stage: What to run.
         body: Does the work inside the folder that it is given; may find there what an interrupted run has finished.
+        term: Seconds after which a silent process has lost the stage to another, see `pipelines.lease`.
+        waits: Told who runs it, where another process does.
+        stop: Ends the wait for another process when set.
 
     Returns:
         The manifest, and whether the body ran.
 
     Raises:
         LedgerError: The body lost rows; no manifest is written.
+        LeaseError: Another process took the stage, since this one was silent for longer than the term.
+        StoppedError: `stop` was set while another process ran it.
     """
     if (found := done(root, stage)) is not None:
         return found, False
+    with leases.hold(root, f"{stage.name}-{stage.key}", term=term, waits=waits, stop=stop) as lease:
+        if (found := done(root, stage)) is not None:
+            return found, False
+        return _run(root, stage, body, lease), True
+
+
+def _run(root: str, stage: Stage, body: Callable[[str], Outcome], lease: leases.Lease) -> StageManifest:
     folder = storage.join(root, stage.folder)
     storage.make_folder(folder)
     storage.sweep(folder)
@@ -130,12 +152,13 @@ def run(root: str, stage: Stage, body: Callable[[str], Outcome]) -> tuple[StageM
         ledger=steps,
         facts=outcome.facts,
     )
+    lease.check()
     # How long it took belongs to this run, not to the output: beside the manifest, outside every digest.
     timing = {"seconds": round(time.monotonic() - began, 3)}
     storage.write_bytes(storage.join(folder, "timing.json"), json.dumps(timing).encode())
     _note(folder, _stamps(folder, result))
     manifests.write(folder, result)
-    return result, True
+    return result
 
 
 def seconds(root: str, manifest: StageManifest) -> float | None:

@@ -47,7 +47,12 @@ def join(base: str, *parts: str) -> str:
     return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path there.
+
+    Raises:
+        StorageError: There is no such kind of store, or its package is missing.
+    """
     try:
         return url_to_fs(url)
     except ImportError as error:
@@ -60,7 +65,7 @@ def exists(url: str) -> bool:
     """Tells whether there is a file or folder at `url`."""
     if is_local(url):
         return local_path(url).exists()
-    fs, path = _filesystem(url)
+    fs, path = filesystem(url)
     return bool(fs.exists(path))
 
 
@@ -68,17 +73,17 @@ def size(url: str) -> int:
     """Size in bytes of the file at `url`."""
     if is_local(url):
         return local_path(url).stat().st_size
-    fs, path = _filesystem(url)
+    fs, path = filesystem(url)
     return int(fs.size(path))
 
 
 def make_folder(url: str) -> None:
     """Makes the folder and its parents where the store has folders."""
     if is_local(url):
-        with _said_clearly(url):
+        with said_clearly(url):
             local_path(url).mkdir(parents=True, exist_ok=True)
     else:
-        fs, path = _filesystem(url)
+        fs, path = filesystem(url)
         fs.makedirs(path, exist_ok=True)
 
 
@@ -86,7 +91,7 @@ def open_read(url: str) -> BinaryIO:
     """Opens a file for reading as it is, without decompression."""
     if is_local(url):
         return local_path(url).open("rb")
-    fs, path = _filesystem(url)
+    fs, path = filesystem(url)
     return fs.open(path, "rb")  # type: ignore[no-any-return]
 
 
@@ -104,7 +109,7 @@ def read_ranges(url: str, offsets: Sequence[int], lengths: Sequence[int]) -> lis
     if is_local(url):
         with local_path(url).open("rb") as file:
             return [os.pread(file.fileno(), length, offset) for offset, length in zip(offsets, lengths, strict=True)]
-    fs, path = _filesystem(url)
+    fs, path = filesystem(url)
     ends = [offset + length for offset, length in zip(offsets, lengths, strict=True)]
     return list(fs.cat_ranges([path] * len(ends), list(offsets), ends))
 
@@ -122,7 +127,7 @@ def fingerprint(url: str) -> str:
     """What identifies a raw input file's content: sha256 locally, the store's own tag (ETag, generation) elsewhere."""
     if is_local(url):
         return f"sha256:{sha256_of(url)}"
-    fs, path = _filesystem(url)
+    fs, path = filesystem(url)
     return f"store:{fs.ukey(path)}"
 
 
@@ -141,7 +146,7 @@ def expand(pattern: str) -> list[str]:
                 raise StorageError(f"{name} is a link to a file that is gone")
         found = [name for name in found if Path(name).is_file()]
     else:
-        fs, path = _filesystem(pattern)
+        fs, path = filesystem(pattern)
         try:
             names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
         except ValueError as error:  # such as `**` inside of a name
@@ -164,7 +169,7 @@ def static_prefix(pattern: str) -> str:
 
 
 @contextlib.contextmanager
-def _said_clearly(url: str) -> Iterator[None]:
+def said_clearly(url: str) -> Iterator[None]:
     """Turns the errors of a full or read-only disk into one that names the place."""
     try:
         yield
@@ -243,19 +248,19 @@ class AtomicFile:
         if is_local(self.url):
             path = local_path(self.url)
             self._temporary = str(path.with_name(f".{path.name}{_TEMPORARY}{_owner()}"))
-            with _said_clearly(self.url):
+            with said_clearly(self.url):
                 self._file = _open_nameless(path.parent)
                 self._nameless = self._file is not None
                 if not self._nameless:
                     self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
         else:
-            fs, path = _filesystem(self.url)
+            fs, path = filesystem(self.url)
             self._file = fs.open(path, "wb")
         return self
 
     def write(self, data: Any) -> int:
         """Appends bytes (any buffer); returns how many."""
-        with _said_clearly(self.url):
+        with said_clearly(self.url):
             self._file.write(data)
         count = memoryview(data).nbytes
         self._digest.update(data)
@@ -284,7 +289,7 @@ class AtomicFile:
             self._abandon()
             return
         try:
-            with _said_clearly(self.url):
+            with said_clearly(self.url):
                 if self._temporary:
                     self._file.flush()
                     os.fsync(self._file.fileno())
@@ -336,10 +341,10 @@ def place(source: str, target: str) -> None:
 def remove(url: str) -> None:
     """Removes a file if it is there."""
     if is_local(url):
-        with _said_clearly(url):
+        with said_clearly(url):
             local_path(url).unlink(missing_ok=True)
     else:
-        fs, path = _filesystem(url)
+        fs, path = filesystem(url)
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(path)
 

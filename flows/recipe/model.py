@@ -17,6 +17,7 @@ from pairs.translations import TranslationOptions
 from pairs.word_drop import WordDropOptions
 from pipelines.gate import GateBounds
 from pipelines.manifest import digest_of
+from pipelines.publish.champion import Promotion
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource, Name, Source
 from pipelines.train.spec import TrainerSpec
 from rendering import RenderSpec
@@ -125,6 +126,7 @@ class Recipe(Model):
         default_factory=dict, description="kind -> weight in training; none: in proportion to the samples"
     )
     gate: GateBounds = GateBounds()
+    promotion: Promotion = Field(default=Promotion(), description="what it takes to become the version in use")
     train: TrainerSpec | None = Field(default=None, description="what to start on the published version; null: nothing")
     card: Card = Card()
     runtime: Runtime = Runtime()
@@ -157,6 +159,7 @@ class Recipe(Model):
             (("holdout", "per_kind"), self.holdout.per_kind if self.holdout is not None else {}),
             (("gate", "min_samples"), self.gate.min_samples),
             (("gate", "min_kept"), self.gate.min_kept),
+            (("promotion", "max_shrink"), self.promotion.max_shrink),
         ]
         for place, kinds in of_kinds:
             for kind in kinds:
@@ -172,8 +175,8 @@ class Recipe(Model):
 
     @property
     def digest(self) -> str:
-        """Hash of all that determines the published bytes: everything but `runtime`."""
-        return digest_of(self.model_dump(mode="json", exclude={"runtime"}))
+        """Hash of all that determines the published bytes: everything but `runtime` and `promotion`."""
+        return digest_of(self.model_dump(mode="json", exclude={"runtime", "promotion"}))
 
 
 def schema() -> Mapping[str, Any]:

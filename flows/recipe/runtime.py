@@ -29,7 +29,12 @@ class Ray(Model):
     """Where rendering runs."""
 
     address: str = Field(
-        default="local", description="local: a Ray of the build's own; auto or a URL: a running cluster"
+        default="local",
+        description="local: a Ray of the build's own; auto or ray://…: a cluster that the build drives; http://head:8265: one that "
+        "jobs are submitted to, which go on without the build and end with it",
+    )
+    python: str = Field(
+        default="python", min_length=1, description="of submitted jobs: the cluster's interpreter that has pixelpairs"
     )
     actors: int | None = Field(
         default=None,
@@ -43,6 +48,12 @@ class Runtime(Model):
     """Where work runs and on how many workers: changes the time, never a byte of the output."""
 
     workers: int | None = Field(default=None, ge=1, le=4096, description="null: the CPUs of this machine")
+    lease_seconds: float = Field(
+        default=60.0,
+        ge=1.0,
+        le=86_400.0,
+        description="a build that is silent for longer has lost the stage that it was at to the next one that wants it",
+    )
     beam: Beam = Beam()
     ray: Ray = Ray()
 

@@ -7,7 +7,6 @@ from typing import Any
 from flows.stages.base import Base
 from flows.stages.code import code_of
 from pairs.translations import MEASURED_BY
-from pipelines import stage
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
 from pipelines.sources import documents
@@ -63,4 +62,4 @@ class Annotating(Base):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, what, body)
+        return self.run(what, body)

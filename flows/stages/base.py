@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import functools
+import logging
+import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from flows.recipe import Loaded, Recipe
 from pairs.language import LanguageIdentifier
+from pipelines import stage
+from pipelines.manifest import StageManifest
+from pipelines.ray_jobs.cluster import Cluster, is_submitted
 from pipelines.ray_jobs.session import Session
 from pipelines.sources.inputs import Inputs, find
+from pipelines.stage import Outcome, Stage
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -21,11 +30,17 @@ class Base:
         loaded: The recipe and its folder.
         root: Where stages and data sets live.
         stop: Set to end running jobs.
+        run_id: Of the flow run, from which the ids of its jobs on a cluster derive.
+        waits: Told of a stage, and of who is at it, when another build is.
     """
 
     loaded: Loaded
     root: str
     stop: threading.Event = field(default_factory=threading.Event)
+    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    waits: Callable[[str, str], None] = lambda name, who: _log.info("%s: waits for %s", name, who)
+    _ray: Session | Cluster | None = None
+    _one_session: threading.Lock = field(default_factory=threading.Lock)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _inputs: dict[str, Inputs] = field(default_factory=dict)
 
@@ -39,15 +54,29 @@ class Base:
         """The language model's whereabouts and hash; not loaded here."""
         return LanguageIdentifier(None)
 
-    @functools.cached_property
-    def ray(self) -> Session:
-        """Where scoring and rendering run: one session for the whole build, started by the first task."""
-        runtime = self.recipe.runtime
-        return Session(runtime.ray.address, runtime.worker_count(), runtime.ray.actors)
+    @property
+    def ray(self) -> Session | Cluster:
+        """Where scoring, rendering and reading back run: one session for the whole build, another once that is lost."""
+        with self._one_session:
+            if self._ray is None or (isinstance(self._ray, Session) and self._ray.closed and not self.stop.is_set()):
+                runtime = self.recipe.runtime
+                where = runtime.ray
+                if is_submitted(where.address):
+                    self._ray = Cluster(where.address, self.run_id, where.actors, where.python)
+                else:
+                    self._ray = Session(where.address, runtime.worker_count(), where.actors)
+            return self._ray
 
     def close(self) -> None:
         """Ends what the build has started."""
-        self.ray.close()
+        with self._one_session:
+            if self._ray is not None:
+                self._ray.close()
+
+    def run(self, what: Stage, body: Callable[[str], Outcome]) -> tuple[StageManifest, bool]:
+        """Runs a stage unless it is done, or another build is at it: then this one waits and takes up what that one makes."""
+        term = self.recipe.runtime.lease_seconds
+        return stage.run(self.root, what, body, term=term, waits=lambda who: self.waits(what.name, who), stop=self.stop)
 
     def inputs(self, name: str) -> Inputs:
         """A source's raw files, looked up once."""

@@ -83,7 +83,7 @@ class Listing(Scoring):
             return Outcome(parts=[table.part()], facts=facts)
 
         with self._one_at_a_time:
-            manifest, _ = stage.run(self.root, self.queries_stage(), body)
+            manifest, _ = self.run(self.queries_stage(), body)
         return {"table": storage.join(self.root, manifest.folder, queries.TABLE), "facts": manifest.facts}
 
     def evaluation_stage(self) -> Stage:
@@ -112,6 +112,6 @@ class Listing(Scoring):
                 return Outcome(parts=[table.part()], facts=facts)
 
             with self._one_at_a_time:
-                manifest, _ = stage.run(self.root, self.evaluation_stage(), body)
+                manifest, _ = self.run(self.evaluation_stage(), body)
             found["evaluation"] = storage.join(self.root, manifest.folder, references.TABLE)
         return found

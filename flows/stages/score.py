@@ -6,7 +6,6 @@ import functools
 
 from flows.stages.annotate import Annotating
 from pairs.similarity import SimilarityOptions
-from pipelines import stage
 from pipelines.jobs import Progress
 from pipelines.manifest import StageManifest
 from pipelines.ray_jobs import score
@@ -73,4 +72,4 @@ class Scoring(Annotating):
                 name, parts, score.run(job, parts, session=self.ray, progress=progress, stop=self.stop)
             )
 
-        return stage.run(self.root, self.score_stage(name, before), body)
+        return self.run(self.score_stage(name, before), body)

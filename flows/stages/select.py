@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.stages.lists import Listing
-from pipelines import stage, storage
+from pipelines import storage
 from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
@@ -101,7 +101,7 @@ class Selecting(Listing):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.pairs_stage(kind, before, scores), body)
+        return self.run(self.pairs_stage(kind, before, scores), body)
 
     def table_stage(self, name: str, before: StageManifest) -> Stage:
         """The stage that filters a table of alt-texts without photographs."""
@@ -138,7 +138,7 @@ class Selecting(Listing):
             }
             return outcome_of(run_beam(spec, progress, self.stop))
 
-        return stage.run(self.root, self.table_stage(name, before), body)
+        return self.run(self.table_stage(name, before), body)
 
 
 def _buckets(size: int) -> int:

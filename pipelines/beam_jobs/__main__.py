@@ -35,6 +35,7 @@ def main() -> int:
     _end_with_parent()
     spec = json.loads(Path(sys.argv[1]).read_bytes())
     from pipelines.beam_jobs import annotate, pairs_job, table_job
+    from pipelines.jobs import passes
 
     jobs = {"annotate": annotate.run, "pairs": pairs_job.run, "table": table_job.run}
     try:
@@ -44,7 +45,8 @@ def main() -> int:
         found = list(_EXPECTED.finditer(trace))
         print(trace, file=sys.stderr)
         words = found[-1]["words"] if found else f"{type(error).__name__}: {error}"
-        print(json.dumps({"error": words, "expected": bool(found)}), file=sys.stderr)
+        said = {"error": words, "expected": bool(found), "passing": passes(error)}
+        print(json.dumps(said), file=sys.stderr)
         return 1
     return 0
 

@@ -1,11 +1,9 @@
-"""Puts a version where users find it: all at once, immutable, its manifest last; then names it the champion."""
+"""Puts a version where users find it: all at once, immutable, its manifest last."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 
 from pipelines import manifest as manifests
 from pipelines import storage
-from pipelines.dataset import CHAMPION, VERSION_DIGITS, DatasetManifest, encode, load
+from pipelines.dataset import VERSION_DIGITS, DatasetManifest, encode
 from pipelines.publish import card, croissant, index
 
 
@@ -112,17 +110,3 @@ def _sweep(folder: str) -> None:
     for path in storage.local_path(folder).glob(".publishing-*"):
         if Path("/proc/self").exists() and not Path("/proc", path.name.rpartition("-")[2]).exists():
             shutil.rmtree(path, ignore_errors=True)
-
-
-def promote(root: str, published: Published) -> dict[str, str]:
-    """Names a version the one in use: writes champion.json beside the versions, last of all."""
-    manifest = load(published.folder)
-    url = storage.join(root, "datasets", manifest.name, CHAMPION)
-    champion = {"version": published.version, "manifest_sha256": published.manifest_sha256}
-    with contextlib.suppress(OSError, ValueError):
-        old = json.loads(storage.read_bytes(url))
-        if all(old.get(name) == value for name, value in champion.items()):
-            return old  # type: ignore[no-any-return]
-    champion["promoted"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    storage.write_bytes(url, json.dumps(champion, indent=1).encode() + b"\n")
-    return champion

@@ -17,6 +17,7 @@ from pipelines.jobs import JobError, Progress
 from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
+from pipelines.ray_jobs.cluster import Cluster
 from pipelines.ray_jobs.session import Session
 from pipelines.shards.renderers import renderer_of
 from pipelines.shards.samples import write_shard
@@ -102,7 +103,7 @@ def run(
     job: dict[str, Any],
     shards: list[dict[str, Any]],
     *,
-    session: Session,
+    session: Session | Cluster,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[dict[str, Any]]:

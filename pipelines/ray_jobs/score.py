@@ -22,6 +22,7 @@ from pipelines.jobs import JobError, Progress
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
+from pipelines.ray_jobs.cluster import Cluster
 from pipelines.ray_jobs.session import Session
 from pipelines.shards.samples import fetch_photographs
 from pipelines.similarity.model import Floats, SimilarityModel, cosines, held
@@ -185,7 +186,7 @@ def run(
     job: dict[str, Any],
     parts: list[dict[str, Any]],
     *,
-    session: Session,
+    session: Session | Cluster,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[dict[str, Any]]:

@@ -98,6 +98,11 @@ class Session:
             if running:
                 wait(running, timeout=seconds)
 
+    @property
+    def closed(self) -> bool:
+        """Whether no call can be made any more: it was closed, or its Ray is lost."""
+        return self._closed
+
     def release_actors(self) -> None:
         """Ends the actors that have nothing to do, and frees the memory and the GPU of what they hold; a call starts new ones."""
         if self._thread is not None:

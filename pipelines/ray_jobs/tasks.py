@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from pipelines import storage
-from pipelines.jobs import JobError
+from pipelines.jobs import JobError, passes
 from pipelines.ray_jobs.session import Session
 from pipelines.similarity.model import ModelError
 
@@ -64,8 +64,9 @@ def _result(future: Future[Any]) -> Any:
     try:
         return future.result()
     except (storage.StorageError, ModelError) as error:
-        raise JobError(str(error), expected=True) from error
+        raise JobError(str(error), expected=True, passing=passes(error)) from error
     except CancelledError as error:
         raise JobError("the work was stopped", expected=True) from error
     except Exception as error:
-        raise JobError(f"a Ray task failed: {type(error).__name__}: {error}", expected=False) from error
+        words = f"a Ray task failed: {type(error).__name__}: {error}"
+        raise JobError(words, expected=False, passing=passes(error)) from error

@@ -6,41 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
-
 from pipelines import storage
 from pipelines.jobs import Progress
-from pipelines.manifest import Part
+from pipelines.ray_jobs.cluster import Cluster
+from pipelines.ray_jobs.records import finished, record_path, write_record
 from pipelines.ray_jobs.session import Session
 from pipelines.ray_jobs.tasks import run_tasks
-
-
-def record_path(path: str) -> str:
-    """Where the record of the unit that writes `path` lies, relative to the stage's folder."""
-    return f"records/{path}.json"
-
-
-def write_record(folder: str, path: str, record: dict[str, Any]) -> None:
-    """Says that the unit that writes `path` is finished."""
-    data = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-    storage.write_bytes(storage.join(folder, record_path(path)), data)
-
-
-def finished(folder: str, path: str) -> dict[str, Any] | None:
-    """The record of a unit that an earlier run finished, None where it must be made: a part is gone or another."""
-    url = storage.join(folder, record_path(path))
-    if not storage.exists(url):
-        return None
-    try:
-        record = orjson.loads(storage.read_bytes(url))
-        parts = [Part.model_validate(part) for part in record["parts"]]
-    except (ValueError, KeyError, TypeError):
-        return None
-    for part in parts:
-        place = storage.join(folder, part.path)
-        if not storage.exists(place) or storage.size(place) != part.bytes or storage.sha256_of(place) != part.sha256:
-            return None
-    return record  # type: ignore[no-any-return]
 
 
 def run(
@@ -49,7 +20,7 @@ def run(
     units: list[dict[str, Any]],
     rows: Callable[[dict[str, Any]], int],
     *,
-    session: Session,
+    session: Session | Cluster,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
     on_actors: bool = False,
@@ -63,7 +34,7 @@ def run(
         job: What all units share; `folder` is the stage's.
         units: All of the stage's.
         rows: Of a record.
-        session: Where to run.
+        session: Where to run: on a session of this process, or as a job that is submitted to a cluster.
         progress: Told of rows and units as they are done.
         stop: Ends the work when set.
         on_actors: See `run_tasks`.
@@ -71,6 +42,9 @@ def run(
     Raises:
         JobError: A unit failed.
     """
+    if isinstance(session, Cluster):
+        yield from session.run(function, job, units, progress, stop)
+        return
     storage.make_folder(storage.join(job["folder"], "records"))
     storage.sweep(storage.join(job["folder"], "records"))
     done = count = 0
@@ -89,3 +63,6 @@ def run(
         if progress is not None:
             progress(done, count)
         yield record
+
+
+__all__ = ["finished", "record_path", "run", "write_record"]

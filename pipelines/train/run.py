@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import manifest as manifests
 from pipelines import storage
 from pipelines.dataset import DatasetError, DatasetManifest, load
-from pipelines.train import webdataset_words
+from pipelines.train import runs_page, webdataset_words
 from pipelines.train.launchers import launcher_for
 from pipelines.train.launchers.base import Job, Launcher, LauncherError, Plan, State
 from pipelines.train.launchers.follow import End, follow
@@ -174,6 +174,7 @@ def train(
     record = {"state": end.state, "manifest_sha256": made.digest, "backend": spec.backend, "handle": handle}
     record |= {"mix": made.mix, "result": result}
     storage.write_bytes(done, json.dumps(record, indent=1).encode())
+    runs_page.write(made.jobs, OUTCOME)
     if end.state is not State.SUCCEEDED:
         raise TrainError(_ended_badly(launcher, handle, end, out))
     return Trained(out, result, new=True)

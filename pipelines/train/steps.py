@@ -18,7 +18,7 @@ def mix_for(manifest: DatasetManifest, weights: Mapping[str, float]) -> dict[str
     Raises:
         DatasetError: A kind is asked for that the version has no samples of.
     """
-    samples = {kind: count for kind, count in manifest.samples().items() if count}
+    samples = {kind: count for kind, count in manifest.samples("train").items() if count}
     wanted = dict(weights) or {kind: weight for kind, weight in manifest.mix.items() if weight > 0}
     for kind in wanted:
         if kind not in samples:

@@ -15,7 +15,8 @@ from pipelines.dataset import DatasetManifest, ShardEntry
 
 
 def _of(manifest: DatasetManifest, kind: str) -> list[ShardEntry]:
-    return [shard for shard in manifest.shards if shard.kind == kind and shard.samples]
+    """A kind's shards; those held out are no trainer's."""
+    return [shard for shard in manifest.shards if shard.kind == kind and shard.split == "train" and shard.samples]
 
 
 def shards(manifest: DatasetManifest, folder: str, mix: Mapping[str, float]) -> str:

@@ -95,3 +95,15 @@ def undisturbed(small_input: Path, cli: Cli, tmp_path_factory: pytest.TempPathFa
     done = cli("build", small_input / "recipe.yaml", "--root", root, "--workers", 1)
     assert done.returncode == 0, done.stdout + done.stderr
     return Undisturbed(root, champion(root), done.stdout)
+
+
+@pytest.fixture(scope="session")
+def many_shards(undisturbed: Undisturbed, small_input: Path, cli: Cli) -> Version:
+    """What the small build gives in many small shards, without a cluster and without trouble."""
+    from tests.e2e.sites import many_shards_recipe
+
+    done = cli("build", many_shards_recipe(small_input, "local"), "--root", undisturbed.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (pointer,) = undisturbed.root.glob("datasets/many_shards/champion.json")
+    folder = pointer.parent / json.loads(pointer.read_text())["version"]
+    return Version(folder, json.loads((folder / "MANIFEST.json").read_text()))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines import stage, storage
+from pipelines import lease, stage, storage
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import NAME, Part
 from pipelines.stage import Outcome, Stage
@@ -156,23 +157,45 @@ def test_the_order_of_settings_does_not_change_the_key() -> None:
     assert Stage("s", {"a": 1, "b": 2}, {}, "1").key == Stage("s", {"b": 2, "a": 1}, {}, "1").key
 
 
-def test_two_runs_at_once_end_in_one_whole_stage(tmp_path: Path) -> None:
-    start = threading.Barrier(4)
+def test_of_runs_at_once_one_works_and_the_others_take_it_up(tmp_path: Path) -> None:
     results: list[Any] = []
+    body, began, told = Body(), threading.Event(), list[str]()
 
-    def body(folder: str) -> Outcome:
-        start.wait(timeout=60)  # all of them are inside before the first one writes
-        return Body()(folder)
+    def slow(folder: str) -> Outcome:
+        began.set()
+        deadline = time.monotonic() + 60
+        while len(told) < 3 and time.monotonic() < deadline:  # until all others wait
+            time.sleep(0.01)
+        return body(folder)
 
-    threads = [threading.Thread(target=lambda: results.append(stage.run(str(tmp_path), WHAT, body))) for _ in range(4)]
-    for thread in threads:
+    def one() -> None:
+        results.append(stage.run(str(tmp_path), WHAT, slow, waits=told.append))
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads[0].start()
+    assert began.wait(60)
+    for thread in threads[1:]:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(results) == 4
-    assert all(result[0] == results[0][0] for result in results)
+    assert body.calls == 1
+    assert sorted(ran for _, ran in results) == [False, False, False, True]
+    assert all(manifest == results[0][0] for manifest, _ in results)
     assert stage.done(str(tmp_path), WHAT) == results[0][0]
-    assert not [path for path in folder_of(tmp_path).iterdir() if ".tmp-" in path.name]
+
+
+def test_who_has_lost_its_lease_does_not_finish_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was silent too long, as a machine that slept: another is at the stage, and the manifest is that one's to write."""
+    monkeypatch.setattr(lease.Lease, "beat", lambda self: None)
+
+    def body(folder: str) -> Outcome:
+        with lease.hold(str(tmp_path), f"{WHAT.name}-{WHAT.key}", term=0.2):
+            return Body()(folder)
+
+    with pytest.raises(lease.LeaseError):
+        stage.run(str(tmp_path), WHAT, body, term=0.2)
+    assert not (folder_of(tmp_path) / NAME).exists()
+    assert stage.run(str(tmp_path), WHAT, Body())[1]
 
 
 def test_a_full_disk_leaves_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import storage
 from pipelines.dataset import DatasetManifest, ShardEntry, load
-from pipelines.publish import version
+from pipelines.publish import champion, version
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def test_publish_then_promote(tmp_path: Path, manifest: DatasetManifest, shard: 
     assert done.new
     assert load(done.folder).version == manifest.version
     assert not (root / "datasets/small/champion.json").exists(), "published is not yet promoted"
-    version.promote(str(root), done)
-    champion = json.loads((root / "datasets/small/champion.json").read_text())
-    assert champion["version"] == manifest.version
-    assert champion["manifest_sha256"] == storage.sha256_of(f"{done.folder}/MANIFEST.json")
+    champion.promote(str(root), done)
+    named = json.loads((root / "datasets/small/champion.json").read_text())
+    assert named["version"] == manifest.version
+    assert named["manifest_sha256"] == storage.sha256_of(f"{done.folder}/MANIFEST.json")
     again = version.publish(str(root), manifest, {"train/a.tar": shard}, {"README.md": b"another card"})
     assert not again.new
     assert Path(again.folder, "README.md").read_bytes() == b"card", "a version is never changed"
-    assert version.promote(str(root), again) == champion, "promoting the champion again changes nothing"
+    assert champion.promote(str(root), again) == named, "promoting the champion again changes nothing"
 
 
 def test_a_missing_file_leaves_nothing(tmp_path: Path, manifest: DatasetManifest) -> None:

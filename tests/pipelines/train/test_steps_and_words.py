@@ -33,6 +33,21 @@ def manifest(counts: dict[str, list[int]], mix: dict[str, float] | None = None) 
     return DatasetManifest(name="made", version="0" * 12, mix=weights, shards=entries, **empty)
 
 
+def test_what_is_held_out_is_no_trainers() -> None:
+    made = manifest({"image_alt": [5, 5], "sentences": [3]})
+    aside = made.shards[0].model_copy(
+        update={"path": "validation/image_alt-000000.tar", "split": "validation", "samples": 100}
+    )
+    both = made.model_copy(update={"shards": [aside, *made.shards]})
+    mix = {"image_alt": 0.5, "sentences": 0.5}
+    assert mix_for(both, {}) == mix
+    for of in (shards(both, "/v", mix), upsampling(both, mix), samples(both, mix)):
+        assert of in (shards(made, "/v", mix), upsampling(made, mix), samples(made, mix))
+    assert "validation" not in shards(both, "/v", mix)
+    assert both.samples() == {"image_alt": 110, "sentences": 3}
+    assert both.samples("train") == made.samples()
+
+
 @pytest.mark.parametrize(("share", "steps"), [(0.0, 250_000), (0.25, 333_333), (0.5, 500_000)])
 def test_clippos_steps(share: float, steps: int) -> None:
     """250k, 333k and 500k: the paper's three numbers."""

@@ -1,0 +1,83 @@
+"""A root in which rendering is to be done on a Ray cluster, and a recipe that makes many small shards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import REPO
+from tests.e2e.conftest import Version, champion, command, write_recipe
+from tests.ray_cluster import RayCluster
+
+SHARD = {"samples": 3, "per_kind": {"image_alt": 2}}
+SECONDS = 400
+
+
+def many_shards_recipe(small_input: Path, address: str) -> Path:
+    """The small recipe with shards of two or three samples, rendered at a Ray address."""
+    recipe = yaml.safe_load((small_input / "recipe.yaml").read_text())
+    recipe |= {"name": "many_shards", "shards": SHARD, "runtime": {"ray": {"address": address}, "lease_seconds": 5}}
+    return write_recipe(small_input / f"many_shards_{address.rpartition(':')[2]}.yaml", recipe)
+
+
+class Site:
+    """A root in which all is done that comes before rendering, and the cluster that renders."""
+
+    def __init__(
+        self, root: Path, before: Path, recipe: Path, cluster: RayCluster, environment: dict[str, str]
+    ) -> None:
+        self.root, self.recipe, self.cluster = root, recipe, cluster
+        self.environment = {**environment, **cluster.environment}
+        link_stages(before, root, "annotate-", "select-", "word_drop-")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts a build."""
+        words = command(["build", self.recipe, "--root", self.root, "-v"])
+        with (self.root / "log").open("ab") as log:
+            return subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, cwd=REPO)
+
+    def log(self) -> str:
+        """What builds have said."""
+        return (self.root / "log").read_text()
+
+    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes]) -> None:
+        """Waits until so many shards are there."""
+        deadline = time.monotonic() + SECONDS
+        while len(list(self.root.glob("stages/render-*/records/*.json"))) < count:
+            assert process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def finish(self, process: subprocess.Popen[bytes] | None = None) -> Version:
+        """Waits for a build, or runs one, and gives what it has published."""
+        assert (process or self.start()).wait(timeout=SECONDS) == 0, self.log()
+        return champion(self.root)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the cluster knows of jobs for this root."""
+        token = Path(self.cluster.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
+        request = urllib.request.Request(  # noqa: S310 (loopback)
+            f"{self.cluster.address}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return [job for job in json.load(answer) if str(self.root) in json.dumps(job.get("metadata"))]
+
+    def total(self) -> int:
+        """Shards that rendering makes."""
+        return sum(
+            len(json.loads(path.read_text())["parts"]) for path in self.root.glob("stages/render-*/MANIFEST.json")
+        )
+
+
+def link_stages(before: Path, root: Path, *prefixes: str) -> None:
+    """Puts finished stages of one root into another."""
+    (root / "stages").mkdir(parents=True, exist_ok=True)
+    for stage in before.glob("stages/*"):
+        if stage.name.startswith(prefixes):
+            subprocess.run(["cp", "-al", stage, root / "stages"], check=True)

@@ -1,0 +1,140 @@
+"""Rendering as a job that is submitted to a real Ray cluster, with tokens: on all nodes, through every loss, the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO
+from tests.e2e.conftest import Undisturbed, Version, command
+from tests.e2e.sites import SECONDS, Site, many_shards_recipe
+from tests.ray_cluster import RayCluster
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    """A head and two more nodes, a CPU each."""
+    made = RayCluster()
+    try:
+        yield made.start(3)
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path, undisturbed: Undisturbed, many_shards: Version, small_input: Path, cluster: RayCluster,
+    prefect_environment: dict[str, str],
+) -> Site:  # fmt: skip
+    return Site(
+        tmp_path / "root",
+        undisturbed.root,
+        many_shards_recipe(small_input, cluster.address),
+        cluster,
+        prefect_environment,
+    )
+
+
+def test_three_nodes_one_of_which_is_killed(site: Site, many_shards: Version) -> None:
+    """The job goes on with the nodes that are left: no shard is missing, none is there twice, each has the bytes of one node's."""
+    build = site.start()
+    site.wait_for_shards(40, build)
+    site.cluster.nodes[2].kill()
+    made = site.finish(build)
+    assert made.hashes() == many_shards.hashes()
+    paths = [shard["path"] for shard in made.manifest["shards"]]
+    assert len(paths) == len(set(paths)) == site.total()
+    records = [json.loads(path.read_text()) for path in site.root.glob("stages/render-*/records/*.json")]
+    assert len(records) == site.total()
+    by_node = Counter(record["node"] for record in records)
+    assert len(by_node) == 3, f"not all nodes rendered: {by_node}"
+    assert {job["status"] for job in site.jobs()} == {"SUCCEEDED"}
+    token = Path(site.cluster.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
+    texts = [path for path in site.root.rglob("*") if path.suffix in (".json", "") and path.is_file()]
+    told = [path for path in texts if token in path.read_text("utf-8", "replace")]
+    assert not told, f"the cluster's token got into {told}"
+    site.cluster.add()
+    site.cluster.wait_for_nodes(3)
+
+
+def test_a_process_without_the_token_is_told_so(site: Site) -> None:
+    site.environment |= {"RAY_AUTH_TOKEN": "0" * 64}
+    site.environment.pop("RAY_AUTH_TOKEN_PATH")
+    assert site.start().wait(timeout=SECONDS) == 1
+    assert "RAY_AUTH_TOKEN_PATH" in site.log()
+    assert not list(site.root.glob("datasets/*"))
+
+
+def test_a_job_whose_build_was_killed_is_taken_up_by_the_next(site: Site, many_shards: Version) -> None:
+    build = site.start()
+    site.wait_for_shards(10, build)
+    os.kill(build.pid, signal.SIGKILL)
+    build.wait()
+    running = [job["submission_id"] for job in site.jobs() if job["status"] in ("PENDING", "RUNNING")]
+    if not running:
+        pytest.skip("the cluster was done before the kill")
+    made = site.finish()
+    assert made.hashes() == many_shards.hashes()
+    stages = Counter(Path(job["metadata"]["pixelpairs_folder"]).name for job in site.jobs())
+    assert "taking up Ray job" in site.log()
+    assert stages.most_common(1)[0][1] == 1, f"a stage had two jobs: {stages}"
+
+
+def test_an_interrupted_build_stops_its_job_and_the_next_run_finishes(site: Site, many_shards: Version) -> None:
+    build = site.start()
+    site.wait_for_shards(10, build)
+    build.send_signal(signal.SIGTERM)
+    assert build.wait(timeout=60) != 0
+    states = Counter(job["status"] for job in site.jobs())
+    assert not states["RUNNING"] + states["PENDING"], states
+    assert states["STOPPED"] >= 1, states
+    assert not list(site.root.glob("datasets/*/*")), "something was published by a build that was stopped"
+    finished = {path: path.stat().st_mtime_ns for path in site.root.glob("stages/render-*/records/*.json")}
+    assert site.finish().hashes() == many_shards.hashes()
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items()), "finished shards were made again"
+
+
+def test_an_orphan_is_stopped_by_reap(site: Site) -> None:
+    build = site.start()
+    site.wait_for_shards(5, build)
+    os.kill(build.pid, signal.SIGKILL)
+    build.wait()
+    (running,) = [job for job in site.jobs() if job["status"] in ("PENDING", "RUNNING")][:1] or [None]
+    if running is None:
+        pytest.skip("the cluster was done before the kill")
+    _set_crashed(site.environment, running["metadata"]["pixelpairs_run"])  # what the automation does after 540 s
+    words = command(["reap", site.cluster.address])
+    done = subprocess.run(words, env=site.environment, capture_output=True, text=True, cwd=REPO, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert running["submission_id"] in done.stdout
+    assert not [job for job in site.jobs() if job["status"] in ("PENDING", "RUNNING")]
+
+
+def test_the_head_is_killed_and_comes_back(site: Site, many_shards: Version) -> None:
+    """The run itself gets over it: its stage is tried again, and the new head, which knows of nothing, gets a job for the rest."""
+    build = site.start()
+    site.wait_for_shards(10, build)
+    site.cluster.kill_all()
+    site.cluster.start(1)
+    assert site.finish(build).hashes() == many_shards.hashes()
+
+
+def _set_crashed(environment: dict[str, str], run: str) -> None:
+    words = json.dumps({"state": {"type": "CRASHED"}, "force": True}).encode()
+    request = urllib.request.Request(  # noqa: S310 (loopback, from our own fixture)
+        f"{environment['PREFECT_API_URL']}/flow_runs/{run}/set_state",
+        data=words,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+        pass
