@@ -30,6 +30,7 @@ class Made:
     Attributes:
         annotate: Source -> manifest.
         score: Source -> manifest of its scores, where the recipe names a model.
+        translated: to_translate and translate -> manifest, where the build translates.
         pairs: Kind -> manifest of its unique pairs.
         tables: Source -> manifest of its filtered table.
         render: Kind -> manifest of its shards.
@@ -38,6 +39,7 @@ class Made:
 
     annotate: dict[str, StageManifest] = field(default_factory=dict)
     score: dict[str, StageManifest] = field(default_factory=dict)
+    translated: dict[str, StageManifest] = field(default_factory=dict)
     pairs: dict[str, StageManifest] = field(default_factory=dict)
     tables: dict[str, StageManifest] = field(default_factory=dict)
     render: dict[str, StageManifest] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Made:
 
     def every(self) -> list[StageManifest]:
         """All manifests, in the order of the stages, names sorted."""
-        groups = (self.annotate, self.score, self.pairs, self.tables, self.render, self.verify)
+        groups = (self.annotate, self.score, self.translated, self.pairs, self.tables, self.render, self.verify)
         return [manifest for group in groups for _, manifest in sorted(group.items())]
 
 
@@ -117,7 +119,7 @@ def assemble(build: Build, made: Made) -> Assembled:
             for item in made.every()
         },
         render=build.render_identity,
-        models={"lid.176.ftz": build.lid.sha256, **build.model_contents},
+        models={"lid.176.ftz": build.lid.sha256, **build.model_contents, **build.engine_identities()},
         mix=mix_of(recipe, _samples(build, shards)),
         shards=shards,
         tables=tables,
@@ -163,6 +165,9 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
     """Kind -> steps, each chain checked from the raw records to the shards."""
     ledger = {}
     for kind, rendered in made.render.items():
+        if kind == "back_translation":
+            ledger[kind] = _translated_ledger(build, made)
+            continue
         own = [made.pairs[kind], rendered]
         origin = "sentences" if kind == "word_drop" else kind
         before = [_joined([made.annotate[name] for name in build.sources_of(origin)])]
@@ -179,6 +184,18 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
             [_joined([made.annotate[name] for name in names]), _joined([made.tables[name] for name in names])]
         )
     return ledger
+
+
+def _translated_ledger(build: Build, made: Made) -> list[Any]:
+    """The steps of back-translations, from the sentences that were chosen and the corpora that were read."""
+    kinds = build.recipe.to_translate()
+    if kinds:
+        sources = [name for kind in kinds for name in build.sources_of(kind)]
+        before = [_joined([made.annotate[name] for name in sources]), _joined([made.pairs[kind] for kind in kinds])]
+        check_chain([*before, *chain(list(made.translated.values()))])
+    corpora = [made.annotate[name] for name in build.sources_of("back_translation")]
+    first = _joined([*made.translated.values(), *corpora])
+    return check_chain([first, *chain([made.pairs["back_translation"], made.render["back_translation"]])])
 
 
 def _joined(manifests: list[StageManifest]) -> list[Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from flows.assembly import Made
 from flows.progress import Board
 from flows.stages import Build
+from flows.stages.select import MIXED
+from flows.stages.translate import TO_TRANSLATE, TRANSLATE
 from flows.tasks import Tasks, Work
 from pipelines.manifest import StageManifest
 
@@ -71,6 +73,9 @@ def graph(build: Build, got: dict[str, StageManifest]) -> dict[str, Node]:
     for kind in kinds:
         if kind == "word_drop":
             continue
+        if kind == "back_translation":
+            _translation(build, got, add)
+            continue
         needs = [f"annotate-{name}" for name in build.sources_of(kind)]
         scores = [f"score-{name}" for name in scored(build) if kind == "image_alt"]
         add(
@@ -107,6 +112,35 @@ def graph(build: Build, got: dict[str, StageManifest]) -> dict[str, Node]:
             lambda rendered=rendered: (sum(part.rows for part in got[rendered].shards()), None),
         )
     return nodes
+
+
+def _translation(
+    build: Build, got: dict[str, StageManifest], add: Callable[[str, Work, list[str], Callable[[], Total]], None]
+) -> None:
+    """Sentences to another language and back, beside what was translated back before."""
+    kinds = build.recipe.to_translate()
+    translated = {MIXED: TRANSLATE} if kinds else {}
+    if kinds:
+        needs = [pairs_of(kind) for kind in kinds]
+        add(
+            TO_TRANSLATE,
+            lambda tick: build.gather_sentences({kind: got[pairs_of(kind)] for kind in kinds}, tick),
+            needs,
+            lambda: (sum(got[need].rows for need in needs), None),
+        )
+        add(
+            TRANSLATE,
+            lambda tick: build.translate(got[TO_TRANSLATE], tick),
+            [TO_TRANSLATE],
+            lambda: (got[TO_TRANSLATE].rows, None),
+        )
+    before = {name: f"annotate-{name}" for name in build.sources_of("back_translation")} | translated
+    add(
+        pairs_of("back_translation"),
+        lambda tick: build.make_pairs("back_translation", {name: got[of] for name, of in before.items()}, tick),
+        list(before.values()),
+        lambda: (sum(part.rows for of in before.values() for part in got[of].tables()), None),
+    )
 
 
 def annotated(build: Build) -> list[str]:
@@ -167,6 +201,7 @@ def run_stages(build: Build, board: Board) -> tuple[Made, Tasks]:
     made = Made(
         annotate={name: got[f"annotate-{name}"] for name in annotated(build)},
         score={name: got[f"score-{name}"] for name in scored(build)},
+        translated={name: got[name] for name in (TO_TRANSLATE, TRANSLATE) if name in got},
         pairs={kind: got[pairs_of(kind)] for kind in kinds},
         tables={name: got[f"table-{name}"] for name in build.table_sources()},
         render={kind: got[f"render-{kind}"] for kind in kinds},

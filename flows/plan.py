@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from rich.table import Table
 
 from flows.prepare import prepare
 from flows.stages import Build
+from flows.stages.select import MIXED
+from flows.stages.translate import TO_TRANSLATE, TRANSLATE
 from pipelines import stage, storage
 from pipelines.manifest import StageManifest
 from pipelines.sources import bitext, documents
@@ -31,6 +34,7 @@ _COST = {
     "photograph": 2.5e-3,  # reading, decoding once, hashing
     "annotate": 1.2e-4,
     "document": 4e-3,
+    "translate": 3e-3,  # both ways, a rule-based engine; a Transformer on a core takes a hundred times as long
     "score": 5e-2,  # a ViT-B/32 on a core; a GPU is a hundred times faster
     "pairs": 4e-5,
     "render": 1.5e-4,
@@ -38,9 +42,15 @@ _COST = {
 }
 _START_SECONDS = {"beam": 5.0, "ray": 8.0}
 # What a row of one step gives in the next where no finished stage tells; seen on web data.
-_YIELD = {"image_alt": 0.8, "sentences": 3.0, "translations": 0.9, "word_drop": 1.0}
+_YIELD = {"image_alt": 0.8, "sentences": 3.0, "translations": 0.9, "back_translation": 0.7, "word_drop": 1.0}
 _ZIP_BYTES_A_PAIR = 100
-_SHARD_BYTES_A_SAMPLE = {"image_alt": 40_000, "sentences": 6_200, "translations": 6_000, "word_drop": 6_000}
+_SHARD_BYTES_A_SAMPLE = {
+    "image_alt": 40_000,
+    "sentences": 6_200,
+    "translations": 6_000,
+    "back_translation": 6_200,
+    "word_drop": 6_000,
+}
 
 
 @dataclass(slots=True)
@@ -139,7 +149,7 @@ def draw_up(build: Build) -> list[Row]:
 
     kinds = build.kinds()
     names = build.photograph_sources() + build.table_sources()
-    names += [name for kind in kinds if kind in ("sentences", "translations") for name in build.sources_of(kind)]
+    names += [name for kind in kinds if kind not in ("image_alt", "word_drop") for name in build.sources_of(kind)]
     for name in names:
         count, exact = rows_in(build.inputs(name))
         per_row = _COST["document"] if build.recipe.sources[name].type == "documents" else _COST["annotate"]
@@ -156,6 +166,9 @@ def draw_up(build: Build) -> list[Row]:
         what = build.score_stage(name, before) if before else None
         add(what, f"score-{name}", count, before is not None, _START_SECONDS["ray"] + count * _COST["score"])
     for kind in kinds:
+        if kind == "back_translation":
+            _translation(build, ready, counts, add)
+            continue
         sources = ["sentences"] if kind == "word_drop" else build.sources_of(kind)
         befores = {n: ready.get("select-sentences" if kind == "word_drop" else f"annotate-{n}") for n in sources}
         known = {n: manifest for n, manifest in befores.items() if manifest is not None}
@@ -180,6 +193,31 @@ def draw_up(build: Build) -> list[Row]:
         count = counts[f"render-{kind}"]
         add(what, f"verify-{kind}", count, before is not None, _START_SECONDS["ray"] + count * _COST["verify"])
     return rows
+
+
+def _translation(
+    build: Build, ready: dict[str, StageManifest], counts: dict[str, int], add: Callable[..., None]
+) -> None:
+    """The stages of back-translation."""
+    sources = build.sources_of("back_translation")
+    before = {name: ready.get(f"annotate-{name}") for name in sources}
+    count = sum(counts[f"annotate-{name}"] for name in sources)
+    if kinds := build.recipe.to_translate():
+        pairs = {kind: ready[f"select-{kind}"] for kind in kinds if f"select-{kind}" in ready}
+        what = build.to_translate_stage(pairs) if len(pairs) == len(kinds) else None
+        sentences = round(sum(counts[f"select-{kind}"] for kind in kinds) * build.back.share)
+        add(what, TO_TRANSLATE, sentences, False, _START_SECONDS["beam"] + sentences * _COST["pairs"])
+        gathered = ready.get(TO_TRANSLATE)
+        sentences = counts[TO_TRANSLATE]
+        what = build.translate_stage(gathered) if gathered else None
+        seconds = _START_SECONDS["ray"] + sentences * _COST["translate"]
+        add(what, TRANSLATE, sentences, gathered is not None, seconds)
+        before[MIXED] = ready.get(TRANSLATE)
+        count += counts[TRANSLATE]
+    known = {name: manifest for name, manifest in before.items() if manifest is not None}
+    what = build.pairs_stage("back_translation", known) if len(known) == len(before) else None
+    seconds = _START_SECONDS["beam"] + count * _COST["pairs"]
+    add(what, "select-back_translation", round(count * _YIELD["back_translation"]), False, seconds)
 
 
 def show(recipe: str, root: str, workers: int | None, console: Console, partition: str | None = None) -> None:

@@ -66,8 +66,9 @@ UNSPACED: Final[tuple[str, ...]] = (
 )
 """Scripts whose words are not set apart by spaces."""
 
-_CJK: Final = ("Hani", "Hira", "Kana", "Bopo", "Yiii")
-DENSE: Final = (*_CJK, "Hang", "Ethi")
+CJK: Final = ("Hani", "Hira", "Kana", "Bopo", "Yiii")
+"""Of these the scripts in which a word is a character or two."""
+DENSE: Final = (*CJK, "Hang", "Ethi")
 """Scripts of which a character says about what two letters of an alphabet say: a syllable or more."""
 CHARS_PER_WORD_CJK: Final = 2
 """Han, kana: characters a word; segmented corpora have 1.8 in Chinese words and 1.3 in Japanese morphemes."""
@@ -297,7 +298,7 @@ def _script_nature() -> Bytes:
     """For each script: an alphabet, one without spaces and with some two characters a word, with some five, or none."""
     nature = np.zeros(len(SCRIPTS), np.uint8)
     nature[script_set(*UNSPACED)] = _SEA_LIKE
-    nature[script_set(*_CJK)] = _CJK_LIKE
+    nature[script_set(*CJK)] = _CJK_LIKE
     nature[script_set("Zyyy", "Hang")] = _NO_ALPHABET
     return nature
 

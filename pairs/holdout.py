@@ -27,7 +27,6 @@ UInt64 = npt.NDArray[np.uint64]
 SEEN: Final = "seen_in_training"
 """Why a held-out pair is dropped: a pair of training has its photograph or one of its texts."""
 STAGE: Final = "holdout"
-_SCORED_GROUP: Final = r'^\{"group":"(?P<group>[0-9a-f]{16})"'
 _PLACE: Final = r"#[^#]*$"
 """What a sentence's origin has behind its document's: `#<paragraph>.<sentence>`."""
 
@@ -55,19 +54,18 @@ def _documents(pairs: pa.RecordBatch) -> pa.StringArray:
     return arrow.strings(pc.binary_join_element_wise(pairs.column("source"), document, "\x00"))
 
 
-def _sentences(pairs: pa.RecordBatch) -> pa.StringArray:
-    """The group that `translations.with_group` wrote; where none is, the lesser of the two sentences."""
-    scored = pc.extract_regex(arrow.strings(pairs.column("scores")), _SCORED_GROUP)
-    least = pa.array([f"{value:016x}" for value in np.minimum(*translations.sentences(pairs)).tolist()], pa.string())
-    return arrow.strings(pc.coalesce(pc.struct_field(scored, "group"), least))
+def _returned(pairs: pa.RecordBatch) -> pa.StringArray:
+    """Back-translations go where the pairs went whose sentences they are: with the translations of one sentence, or a document."""
+    scored = translations.scored_group(pairs)
+    return arrow.strings(pc.if_else(pc.is_valid(scored), scored, _documents(pairs)))
 
 
 _GROUP: Final[dict[str, Callable[[pa.RecordBatch], pa.StringArray]]] = {
     "image_alt": _photographs,
     "sentences": _documents,
     "word_drop": _documents,
-    "translations": _sentences,
-    "back_translation": _documents,
+    "translations": translations.group_of,
+    "back_translation": _returned,
     "hard_negatives": _photographs,
 }
 """Kind -> what its pairs have in common that must not be divided."""

@@ -308,6 +308,18 @@ def sentences(pairs: pa.RecordBatch) -> tuple[UInt64, UInt64]:
     return left, right
 
 
+def scored_group(pairs: pa.RecordBatch) -> pa.StringArray:
+    """The group that a pair's scores name, 16 hex digits; null where they name none."""
+    found = pc.extract_regex(arrow.strings(pairs.column("scores")), r'[{,]"group":"(?P<group>[0-9a-f]{16})"')
+    return arrow.strings(pc.struct_field(found, "group"))
+
+
+def group_of(pairs: pa.RecordBatch) -> pa.StringArray:
+    """The group that `with_group` wrote; where none is, the lesser of the two sentences' hashes. 16 hex digits, none null."""
+    least = pa.array([f"{value:016x}" for value in np.minimum(*sentences(pairs)).tolist()], pa.string())
+    return arrow.strings(pc.coalesce(scored_group(pairs), least))
+
+
 def with_group(
     pairs: pa.RecordBatch, row: npt.NDArray[np.int64], sentence: UInt64, count: npt.NDArray[np.int64]
 ) -> pa.RecordBatch:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from flows.recipe.errors import PlacedError
 from flows.recipe.runtime import Model, Runtime
+from pairs import back_translation, translations
 from pairs.alt_text import AltTextOptions
 from pairs.holdout import HoldoutOptions
 from pairs.schema import Kind
@@ -20,9 +21,10 @@ from pipelines.manifest import digest_of
 from pipelines.publish.champion import Promotion
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource, Name, Source
 from pipelines.train.spec import TrainerSpec
+from pipelines.translate.spec import BackTranslation
 from rendering import RenderSpec
 
-MADE: tuple[Kind, ...] = ("image_alt", "sentences", "translations", "word_drop")
+MADE: tuple[Kind, ...] = ("image_alt", "sentences", "translations", "back_translation", "word_drop")
 """The kinds that a build can make so far."""
 
 
@@ -32,6 +34,9 @@ class Pairs(Model):
     image_alt: AltTextOptions | None = Field(default=None, description="photographs with their alt-texts: the rules")
     sentences: SentenceOptions | None = Field(default=None, description="consecutive sentences of documents")
     translations: TranslationOptions | None = Field(default=None, description="lines of bitext")
+    back_translation: BackTranslation | None = Field(
+        default=None, description="sentences beside themselves, translated to another language and back"
+    )
     word_drop: WordDropOptions | None = Field(
         default=None, description="sentences with words dropped; made from `sentences`"
     )
@@ -136,14 +141,14 @@ class Recipe(Model):
         wanted = self.pairs.wanted()
         if not wanted:
             raise PlacedError(("pairs",), f"make at least one of {', '.join(MADE)}")
-        needs = {"image_alt": "image_text", "sentences": "documents", "translations": "bitext"}
-        types = {source.type for source in self.sources.values()}
-        for kind, type_ in needs.items():
-            if kind in wanted and type_ not in types:
+        for kind, named in self._feeding().items():
+            type_ = {"image_alt": "image_text", "sentences": "documents"}.get(kind, "bitext")
+            if kind in wanted and not named and kind != "back_translation":
                 raise PlacedError(("pairs", kind), f"needs a source of type {type_}; there is none")
-            if type_ in types and kind not in wanted:
-                named = next(name for name, source in self.sources.items() if source.type == type_)
-                raise PlacedError(("sources", named), f"would be read for nothing: add pairs.{kind}, or remove it")
+            if named and kind not in wanted:
+                words = f"would be read for nothing: add pairs.{kind}, or remove it"
+                raise PlacedError(("sources", named[0]), words)
+        self._translated()
         alt = self.pairs.image_alt
         if alt is not None and alt.min_similarity is not None and alt.similarity is None:
             for name, source in self.sources.items():
@@ -168,6 +173,50 @@ class Recipe(Model):
         if self.holdout is not None and "word_drop" in self.holdout.per_kind:
             raise PlacedError(("holdout", "per_kind", "word_drop"), "follows sentences: it is made from them")
         return self
+
+    def _feeding(self) -> dict[str, list[str]]:
+        """Kind -> the sources that are read for it, in the recipe's order."""
+        found: dict[str, list[str]] = {"image_alt": [], "sentences": [], "translations": [], "back_translation": []}
+        for name, source in self.sources.items():
+            kind = source.role if isinstance(source, BitextSource) else None
+            found[kind or {"image_text": "image_alt", "documents": "sentences"}[source.type]].append(name)
+        return found
+
+    def _translated(self) -> None:
+        """Whether there is something to translate, or translated already."""
+        options = self.pairs.back_translation
+        place = ("pairs", "back_translation")
+        if options is None:
+            return
+        if not options.routes and not self.bitext_of("back_translation"):
+            words = "needs routes, or a source of type bitext and role back_translation"
+            raise PlacedError((*place, "routes"), words)
+        if options.routes and not self.to_translate():
+            kinds = " or ".join(f"pairs.{kind}" for kind in options.sentences_of)
+            raise PlacedError((*place, "sentences_of"), f"there are no sentences to translate: add {kinds}")
+
+    def to_translate(self) -> list[str]:
+        """The kinds whose pairs' sentences are translated."""
+        options = self.pairs.back_translation
+        if options is None or not options.routes:
+            return []
+        return [kind for kind in options.sentences_of if getattr(self.pairs, kind) is not None]
+
+    def bitext_of(self, role: str) -> list[str]:
+        """The bitext sources of one role, sorted."""
+        return sorted(
+            n for n, source in self.sources.items() if isinstance(source, BitextSource) and source.role == role
+        )
+
+    def bitext_options(self, name: str) -> dict[str, Any]:
+        """The options that change what is measured of a bitext source."""
+        source, pairs = self.sources[name], self.pairs
+        assert isinstance(source, BitextSource)
+        if source.role == "back_translation":
+            assert pairs.back_translation is not None
+            return pairs.back_translation.model_dump(mode="json", include=set(back_translation.MEASURED_BY))
+        assert pairs.translations is not None
+        return pairs.translations.model_dump(mode="json", include=set(translations.MEASURED_BY))
 
     def of_type(self, type_: str) -> dict[str, ImageTextSource | DocumentsSource | BitextSource]:
         """The sources of one type, by name."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from flows.stages.base import Base
 from flows.stages.code import code_of
-from pairs.translations import MEASURED_BY
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
 from pipelines.sources import documents
@@ -28,8 +27,7 @@ class Annotating(Base):
             assert self.recipe.pairs.sentences is not None
             return self.recipe.pairs.sentences.model_dump(mode="json", exclude={"max_pairs_per_host"})
         if kind == "bitext":
-            assert self.recipe.pairs.translations is not None
-            return self.recipe.pairs.translations.model_dump(mode="json", include=set(MEASURED_BY))
+            return self.recipe.bitext_options(name)
         return {}
 
     def annotate_stage(self, name: str) -> Stage:

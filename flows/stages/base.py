@@ -111,7 +111,9 @@ class Base:
         """Sources whose annotated batches a kind is selected from."""
         if kind == "image_alt":
             return self.photograph_sources()
-        return list(self.recipe.of_type({"sentences": "documents", "translations": "bitext"}[kind]))
+        if kind == "sentences":
+            return list(self.recipe.of_type("documents"))
+        return self.recipe.bitext_of(kind)
 
     def _spec(self, job: str, folder: str, units: int, size: int) -> dict[str, Any]:
         """What every Beam job is told. A process costs seconds to start: a small job gets one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from flows.stages.select import Selecting
+from flows.stages.translate import Translating
 from pipelines import lease, stage, storage, verify
 from pipelines.jobs import Progress
 from pipelines.manifest import StageManifest
@@ -15,7 +15,7 @@ from pipelines.stage import Outcome, Stage
 from rendering import load_font
 
 
-class Rendering(Selecting):
+class Rendering(Translating):
     """Pairs -> shards, and shards -> what is wrong with them."""
 
     @functools.cached_property

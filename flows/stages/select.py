@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.stages.lists import Listing
+from pairs.back_translation import CHOSEN_BY, MEASURED_BY
 from pipelines import storage
 from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
@@ -17,6 +18,10 @@ PAIRS_CODE = "4"
 TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
+MIXED = "(translated)"
+"""What stands for a source's name where rows of many sources come together; no source can be called so."""
+UPSTREAM = (*CHOSEN_BY, *MEASURED_BY, "routes", "runs")
+"""Options of back-translation that have done their work before its rules are applied."""
 _STEP = {"word_drop": "drop words"}
 
 
@@ -27,7 +32,8 @@ class Selecting(Listing):
         """The thresholds of a kind."""
         options = getattr(self.recipe.pairs, kind)
         assert options is not None
-        return dict(options.model_dump(mode="json"))
+        left_out = set(UPSTREAM) if kind == "back_translation" else set()
+        return dict(options.model_dump(mode="json", exclude=left_out))
 
     def select_config(self, kind: str) -> dict[str, Any]:
         """The thresholds as they go into a stage's key: files' contents count (see `compared`), not where they lie."""
@@ -54,8 +60,8 @@ class Selecting(Listing):
         """The stage that makes a kind's unique pairs, sorted by key.
 
         Args:
-            kind: image_alt, sentences, translations or word_drop.
-            before: Name -> manifest of the stages that it reads.
+            kind: One of `Build.kinds`.
+            before: Name -> manifest of the stages that it reads, named as its source; the rows of `MIXED` name theirs themselves.
             scores: Name -> manifest of their scores, where the recipe names a model.
         """
         config = {"kind": kind, "options": self.select_config(kind), "seed": self.recipe.seed}
@@ -78,7 +84,7 @@ class Selecting(Listing):
         parts = [
             {
                 "url": storage.join(self.root, manifest.folder, part.path),
-                "source": None if kind == "word_drop" else name,
+                "source": None if kind == "word_drop" or name == MIXED else name,
                 "scores": storage.join(self.root, scored[name].folder, part.path) if name in scored else None,
             }
             for name, manifest in sorted(before.items())
@@ -96,7 +102,7 @@ class Selecting(Listing):
                 "references": self.references(kind),
                 "queries": self.query_table(kind),
                 "parts": parts,
-                "buckets": _buckets(size),
+                "buckets": buckets(size),
                 "holdout": self.holdout(kind, before),
             }
             return outcome_of(run_beam(spec, progress, self.stop))
@@ -130,7 +136,7 @@ class Selecting(Listing):
                 "options": self._table_options(name, self.select_options("image_alt")),
                 "references": self.references("image_alt"),
                 "queries": self.query_table("image_alt"),
-                "buckets": _buckets(size),
+                "buckets": buckets(size),
                 "parts": [
                     {"index": i, "url": storage.join(self.root, before.folder, part.path), "source": name}
                     for i, part in enumerate(tables)
@@ -141,6 +147,6 @@ class Selecting(Listing):
         return self.run(self.table_stage(name, before), body)
 
 
-def _buckets(size: int) -> int:
+def buckets(size: int) -> int:
     """By the size of what comes in, so that it depends on the data alone, and a bucket fits a worker."""
     return min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)))

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import alt_text, normalise, reasons, sentences, translations
+from pairs import alt_text, back_translation, normalise, reasons, sentences, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
 from pipelines.beam_jobs.runner import gather, note_progress, pipeline
@@ -155,8 +155,14 @@ class AnnotateUnit(beam.DoFn):
 
     def _bitext(self, unit: dict[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:
         source = BitextSource.model_validate(self.spec["source"])
+        read = tokens_apart.decided(bitext.read(source, unit, reading), source.sides())
+        if source.role == "back_translation":
+            measured_by = back_translation.BackTranslationOptions.model_validate(self.spec["options"])
+            for batch, tokenized in read:
+                yield back_translation.annotate(batch, options=measured_by, lid=self._lid, tokenized=tokenized)
+            return
         options = translations.TranslationOptions.model_validate(self.spec["options"])
-        for batch, tokenized in tokens_apart.decided(bitext.read(source, unit, reading), source.sides()):
+        for batch, tokenized in read:
             yield translations.annotate(batch, options=options, lid=self._lid, tokenized=tokenized)
 
 

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import alt_text, dedupe, reasons, sentences, translations, word_drop
+from pairs import alt_text, back_translation, dedupe, reasons, sentences, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
 from pipelines.beam_jobs import balancing, counting, duplicates, examples, holding, host_cap, per_source
@@ -37,6 +37,9 @@ ORDER = {
     holding.STEP: holding.ORDER,
 }
 """Where the records of each step stand, so that a source's steps come in the order in which they were made."""
+
+UNIQUE = {"pairs": ("unique", "duplicate_pair"), "to_translate": ("unique sentences", "duplicate_sentence")}
+"""What the step that drops copies, and its rule, are called."""
 
 Chosen = tuple[pa.RecordBatch, pa.StringArray, dict[str, int]]
 """Pairs made of the kept rows, the reason of each row (null: kept), and what each rule alone would drop."""
@@ -67,10 +70,26 @@ def _word_drop(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed
     return made, why, reasons.count(why)
 
 
+def _back_translation(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
+    fails = back_translation.fails(batch, back_translation.BackTranslationOptions.model_validate(options))
+    why = reasons.first_failure(fails, batch.num_rows)
+    kept = batch.filter(pc.is_null(why))
+    return back_translation.to_pairs(kept, source=source, seed=seed), why, reasons.alone(fails)
+
+
+def _to_translate(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
+    """No pairs yet: the sentences that are to become some, in the same form."""
+    chosen = back_translation.BackTranslationOptions.model_validate(options["back_translation"])
+    made, why = back_translation.choose(batch, chosen, seed, options["languages"])
+    return made, why, reasons.count(why)
+
+
 CHOOSE: dict[str, Callable[[pa.RecordBatch, str, dict[str, Any], int], Chosen]] = {
     "sentences": _sentences,
     "translations": _translations,
     "word_drop": _word_drop,
+    "to_translate": _to_translate,
+    "back_translation": _back_translation,
 }
 
 
@@ -160,7 +179,8 @@ class Unique(beam.DoFn):
         number, pieces = element
         rows = from_ipc(pieces)
         unique, _ = dedupe.drop_duplicates(rows, self.spec["seed"])
-        steps = duplicates.steps_of("unique", "duplicate_pair", rows, unique)
+        name, rule = UNIQUE.get(self.spec["kind"], UNIQUE["pairs"])
+        steps = duplicates.steps_of(name, rule, rows, unique)
         record = {"order": ORDER["unique"], "steps": steps}
         yield beam.pvalue.TaggedOutput("records", orjson.dumps(record, option=orjson.OPT_SORT_KEYS))
         yield number, to_ipc(unique)

@@ -24,10 +24,11 @@ from pipelines.ray_jobs.session import Session
 FUNCTIONS = (
     "pipelines.ray_jobs.render.render_shard",
     "pipelines.ray_jobs.score.score_part",
+    "pipelines.ray_jobs.translate.translate_run",
     "pipelines.ray_jobs.verify.verify_part",
 )
 """What a job may name: the file is read from a store, and nothing else in it is run."""
-_ON_ACTORS = ("pipelines.ray_jobs.score.score_part",)
+_ON_ACTORS = ("pipelines.ray_jobs.score.score_part", "pipelines.ray_jobs.translate.translate_run")
 _TELL_SECONDS = 2.0
 _SAY_SECONDS = 15.0
 

@@ -29,6 +29,10 @@ _READERS: Final = {
 }
 
 
+_BY_LANGUAGE: Final = ("moses_zip", "tmx", "wmt_xml")
+_BY_FIELD: Final = ("jsonl", "parquet")
+
+
 def _plain_name(url: str) -> str:
     name = url.rsplit("/", 1)[-1].lower()
     for ending in (".gz", ".zst", ".zstd"):
@@ -40,8 +44,20 @@ def file_format(source: BitextSource, url: str) -> str:
     """The format of a file: what the recipe says, else by its name, else by its first bytes.
 
     Raises:
-        SourceError: Neither tells.
+        SourceError: Neither tells, or it tells the sides apart by languages that are the same.
     """
+    found = _format_of(source, url)
+    if source.role == "back_translation":
+        named = None not in (source.columns.left, source.columns.right)
+        if found in _BY_LANGUAGE or (found in _BY_FIELD and not named):
+            remedy = (
+                "name both sides in `columns`" if found in _BY_FIELD else "write it as tsv, json lines or two files"
+            )
+            raise SourceError(f"{url}: {found} tells its sides apart by language, and these have one: {remedy}")
+    return found
+
+
+def _format_of(source: BitextSource, url: str) -> str:
     if source.format != "auto":
         return source.format
     name = _plain_name(url)

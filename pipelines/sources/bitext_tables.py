@@ -129,9 +129,17 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
 # --- records with fields ---------------------------------------------------------------------------------------------------------
 
 
+_PRIVATE = ("qaa", "qab")  # ISO 639-2's codes for local use
+
+
+def _tags(source: BitextSource) -> tuple[str, str]:
+    """What tells the two sides apart: their languages; where these are one, codes that no language has."""
+    return source.languages if source.role == "translations" else _PRIVATE
+
+
 def _texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | None, str]] | None:
     """The texts of a record with their languages; None where it has no field that may hold them."""
-    wanted, tags = (source.columns.left, source.columns.right), source.languages
+    wanted, tags = (source.columns.left, source.columns.right), _tags(source)
     if wanted[0] is not None or wanted[1] is not None:
         found: list[tuple[str | None, str]] = []
         for column, tag in zip(wanted, tags, strict=True):
@@ -168,7 +176,7 @@ def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path
         return []
     name = record.get(str(source.columns.id)) if source.columns.id is not None else None
     place = identified(str(number), name if isinstance(name, int) else text_of(name))
-    return versions(texts, source.languages, reading, path, at, place)
+    return versions(texts, _tags(source), reading, path, at, place)
 
 
 def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> Iterator[Row]:

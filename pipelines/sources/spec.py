@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
@@ -178,6 +178,11 @@ class BitextSource(_Source):
     """WMT-style bitext: two files side by side (`left`, `right`), or files that hold both sides (`path`)."""
 
     type: Literal["bitext"]
+    role: Literal["translations", "back_translation"] = Field(
+        default="translations",
+        description="what a line is: a sentence and its translation; or a sentence and that translated back by someone before, "
+        "both in one language (languages: [en, en])",
+    )
     path: str | list[str] | None = Field(
         default=None, description="file, glob or fsspec URL, or a list of them, each with both sides"
     )
@@ -203,9 +208,12 @@ class BitextSource(_Source):
 
     @field_validator("languages")
     @classmethod
-    def _differ(cls, value: tuple[str, str]) -> tuple[str, str]:
-        if value[0] == value[1]:
-            raise ValueError("the two languages of a bitext must differ")
+    def _fit_the_role(cls, value: tuple[str, str], info: ValidationInfo) -> tuple[str, str]:
+        left, right = value
+        if info.data.get("role") == "translations" and left == right:
+            raise ValueError("the two languages of a bitext must differ, but for role back_translation")
+        if info.data.get("role") == "back_translation" and left.split("-")[0].lower() != right.split("-")[0].lower():
+            raise ValueError("what was translated back is in the sentence's own language: name it twice")
         return value
 
     @model_validator(mode="after")

@@ -143,7 +143,7 @@ def test_four_workers_and_shuffled_files_and_lists_give_the_same_bytes(
 def test_more_buckets_give_the_same_pairs_and_counts(
     done: Done, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.stages._buckets", lambda size: 5)
+    monkeypatch.setattr("flows.stages.select.buckets", lambda size: 5)
     for mode, (made, _, pairs) in done.items():
         other = build(inputs, tmp_path, FILES, workers=2, **options(mode))
         many = run(other)[1]

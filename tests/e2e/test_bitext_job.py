@@ -158,7 +158,7 @@ def test_batches_and_buckets_change_no_pair(
     monkeypatch.setattr(bitext_rows, "BATCH_ROWS", 7)
     other = build(inputs, tmp_path)
     annotated = {name: other.annotate(name)[0] for name in other.sources_of("translations")}
-    monkeypatch.setattr("flows.stages._buckets", lambda size: 5)
+    monkeypatch.setattr("flows.stages.select.buckets", lambda size: 5)
     again = other.make_pairs("translations", annotated)[0]
     assert len(again.tables()) > 1
     assert rows_of(other, again).equals(rows_of(made, pairs))

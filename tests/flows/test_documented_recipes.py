@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", (REPO / "docs/recipe.md").read_text(),
 @pytest.mark.parametrize("text", BLOCKS)
 def test_the_page_on_recipes(text: str) -> None:
     recipe = parse(text)
-    assert set(recipe.pairs.wanted()) == {"image_alt", "sentences", "translations", "word_drop"}
+    assert set(recipe.pairs.wanted()) == {"image_alt", "sentences", "translations", "back_translation", "word_drop"}
 
 
 @pytest.mark.parametrize("path", sorted(REPO.glob("examples/*/recipe.yaml")), ids=lambda path: path.parent.name)

@@ -1,0 +1,31 @@
+"""Marks that engines put before words that they could not translate: taken off, and counted."""
+
+from __future__ import annotations
+
+import re
+
+
+def take_off(sentence: str, translation: str, unknown: str, failed: str) -> tuple[str, int, int]:
+    """A translation without an engine's marks.
+
+    A mark that the sentence itself has as often (`#hashtag`, `@name`, `*emphasis*`) is the author's and stays.
+
+    Args:
+        sentence: What went in.
+        translation: What came out.
+        unknown: Characters that stand before words that the engine does not know.
+        failed: Characters that stand before words that it could not carry over or form.
+
+    Returns:
+        The text, how many words were unknown, and how many it failed on.
+    """
+    counts = []
+    for marks in (unknown, failed):
+        count = 0
+        for mark in marks:
+            pattern = re.compile(rf"(?<!\w){re.escape(mark)}(?=\w)")
+            more = len(pattern.findall(translation)) - len(pattern.findall(sentence))
+            if more > 0:
+                translation, count = pattern.sub("", translation), count + more
+        counts.append(count)
+    return translation, counts[0], counts[1]
