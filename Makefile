@@ -19,7 +19,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs boundaries
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs bench-cluster boundaries
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
 	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
+	@echo "make bench-cluster    rendering on Ray: a second worker, and the driver's memory in the number of shards"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
@@ -47,6 +48,9 @@ bench-render: $(VENV)/.dev
 
 bench-filter: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench_filter
+
+bench-cluster: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench_cluster
 
 # What these compare with: the extra `bench`, no part of the lock files.
 $(VENV)/.bench: $(VENV)/.dev

@@ -25,11 +25,17 @@ QUIET = {
 }
 
 
+_LEVEL, _SILENT = "PREFECT_LOGGING_LEVEL", "CRITICAL"
+
+
 def settle(*, verbose: bool = False) -> None:
     """Puts the settings into the environment."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    # The first call comes at import, before the command line has been read: a later one may still ask for more.
+    if verbose and os.environ.get(_LEVEL) == _SILENT:
+        os.environ[_LEVEL] = "INFO"
+    os.environ.setdefault(_LEVEL, _SILENT)
 
 
 settle()

@@ -164,13 +164,15 @@ def every_minute(folder: Path) -> Path:
     return path
 
 
-def main() -> dict[str, Any]:
-    """Runs it all; gives and prints what was seen."""
+def main() -> None:
+    """Runs it all; prints what was seen."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--database")
     parser.add_argument("--pictures", type=int, default=60)
+    parser.add_argument("--keep", action="store_true", help="let server and worker run until Ctrl-C, to look at them")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same way out as Ctrl-C, so that children are ended
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     recipe, file, root = make_recipe(folder, given.pictures), every_minute(folder), folder / "root"
@@ -189,18 +191,8 @@ def main() -> dict[str, Any]:
             environment = {**os.environ, "PYTHONPATH": str(REPO)}
         seen["server_s"] = round(time.monotonic() - began, 1)
         began = time.monotonic()
-        words = [
-            sys.executable,
-            "-m",
-            "flows.cli",
-            "deploy",
-            "--recipe",
-            str(recipe),
-            "--root",
-            str(root),
-            "--file",
-            str(file),
-        ]
+        words = [sys.executable, "-m", "flows.cli", "deploy"]
+        words += ["--recipe", str(recipe), "--root", str(root), "--file", str(file)]
         subprocess.run(words, env=environment, cwd=REPO, check=True, stdout=subprocess.DEVNULL)
         seen["deploy_s"] = round(time.monotonic() - began, 1)
         began = time.monotonic()
@@ -218,15 +210,23 @@ def main() -> dict[str, Any]:
         }
         for deployment in ask(api, "/deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}}):
             ask_patch(api, f"/deployments/{deployment['id']}", {"paused": True})
+        _report(root, seen)
+        if given.keep:
+            print(f"look at {api.removesuffix('/api')}; Ctrl-C ends it", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                children[-1].wait()
+    if given.database is None and "PREFECT_API_URL" not in os.environ and not given.keep:
+        shutil.rmtree(folder / "prefect", ignore_errors=True)
+
+
+def _report(root: Path, seen: dict[str, Any]) -> None:
+    """Adds what lies beside the version, and prints it all."""
     (pointer,) = root.glob("datasets/*/champion.json")
     champion = json.loads(pointer.read_text())
     outcomes = list((pointer.parent / champion["version"]).glob("training/*/outcome.json"))
     seen["version"] = str(pointer.parent / champion["version"])
     seen["outcome"] = json.loads(outcomes[0].read_text()) if outcomes else None
-    print(json.dumps(seen, indent=1))
-    if given.database is None and "PREFECT_API_URL" not in os.environ:
-        shutil.rmtree(folder / "prefect", ignore_errors=True)
-    return seen
+    print(json.dumps(seen, indent=1), flush=True)
 
 
 def ask_patch(api: str, path: str, words: dict[str, Any]) -> None:

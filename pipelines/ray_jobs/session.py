@@ -184,7 +184,9 @@ class Session:
             return self._actors.submit(call.function, call.arguments)
         task = tasks.get(call.function)
         if task is None:
-            task = tasks[call.function] = ray.remote(call.function).options(num_cpus=1, max_retries=_RETRIES)
+            # Over all nodes from the start: Ray's default fills one first, and a task here is worth a node's start-up.
+            options = {"num_cpus": 1, "max_retries": _RETRIES, "scheduling_strategy": "SPREAD"}
+            task = tasks[call.function] = ray.remote(call.function).options(**options)
         return task.remote(*call.arguments)
 
     def _cancel_asked(self, ray: Any, flying: dict[Any, _Call]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -15,12 +16,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.orchestration import scripted_run as script
 from tests.conftest import REPO, free_port
 from tests.e2e.conftest import command
 from tests.ray_cluster import Node
 
 SECONDS = 300
+
+
+def _load_script() -> Any:
+    """The script that users run: a file beside its data, in no package."""
+    place = REPO / "examples" / "orchestration" / "scripted_run.py"
+    spec = importlib.util.spec_from_file_location("scripted_run", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+script = _load_script()
 
 
 @dataclass

@@ -46,10 +46,14 @@ class Site:
         """What builds have said."""
         return (self.root / "log").read_text()
 
-    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes]) -> None:
-        """Waits until so many shards are there."""
+    def records(self) -> list[dict[str, Any]]:
+        """What is known of the shards that are finished."""
+        return [json.loads(path.read_text()) for path in self.root.glob("stages/render-*/records/*.json")]
+
+    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes], *, nodes: int = 1) -> None:
+        """Waits until so many shards are there, from so many nodes."""
         deadline = time.monotonic() + SECONDS
-        while len(list(self.root.glob("stages/render-*/records/*.json"))) < count:
+        while len(found := self.records()) < count or len({record["node"] for record in found}) < nodes:
             assert process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
