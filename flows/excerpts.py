@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.stages.select import UPSTREAM
-from pairs import arrow, keys, language
+from pairs import arrow, back_translation, keys, language, sentences, translations, word_drop
 from pairs.schema import KINDS
 from pipelines import dataset, storage
 from pipelines import manifest as manifests
@@ -182,8 +182,6 @@ def dropped(
     Raises:
         DatasetError: The stages that the version was made of are gone.
     """
-    from pipelines.beam_jobs.pairs_job import CHOOSE
-
     root = folder.rstrip("/").rsplit("/", 3)[0]
     recipe = manifest.recipe
     for kind, options in recipe["pairs"].items():
@@ -193,26 +191,36 @@ def dropped(
             yield from _examples(root, manifest)
             continue
         told = {name: value for name, value in options.items() if not (kind == "back_translation" and name in UPSTREAM)}
-        for name, stage in _candidates(kind, recipe, root, manifest):
+        for stage in _candidates(kind, recipe, root, manifest):
             for part in [part for split in dataset.SPLITS for part in stage.tables(split)]:
                 for batch in read_batches(storage.join(root, stage.folder, part.path)):
-                    _, why, _ = CHOOSE[kind](batch, name or "", told, recipe["seed"])
-                    yield kind, batch, why
+                    yield kind, batch, _reasons(kind, batch, told, recipe["seed"])
+
+
+def _reasons(kind: str, batch: pa.RecordBatch, options: dict[str, Any], seed: int) -> pa.StringArray:
+    """The rule that each candidate fails."""
+    if kind == "sentences":
+        return sentences.select(batch, sentences.SentenceOptions.model_validate(options))
+    if kind == "translations":
+        return translations.select(batch, translations.TranslationOptions.model_validate(options))
+    if kind == "back_translation":
+        return back_translation.select(batch, back_translation.BackTranslationOptions.model_validate(options))
+    return word_drop.word_drop(batch, word_drop.WordDropOptions.model_validate(options), seed)[1]
 
 
 def _candidates(
     kind: str, recipe: dict[str, Any], root: str, manifest: dataset.DatasetManifest
-) -> Iterator[tuple[str | None, StageManifest]]:
-    """The stages that a kind's rules are applied to, with the source of their rows where they have one."""
+) -> Iterator[StageManifest]:
+    """The stages that a kind's rules are applied to."""
     if kind == "word_drop":
-        yield None, _stage(root, manifest, "select-sentences")
+        yield _stage(root, manifest, "select-sentences")
         return
     if kind == "back_translation" and "translate" in manifest.lineage:
-        yield None, _stage(root, manifest, "translate")
+        yield _stage(root, manifest, "translate")
     wanted = {"sentences": "documents"}.get(kind, "bitext")
     for name, source in sorted(recipe["sources"].items()):
         if source["type"] == wanted and source.get("role", kind) == kind:
-            yield name, _stage(root, manifest, f"annotate-{name}")
+            yield _stage(root, manifest, f"annotate-{name}")
 
 
 def _examples(root: str, manifest: dataset.DatasetManifest) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
