@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import environment, operate
+from flows import environment, open_clip, operate
 from flows.display import plain
 
 app = typer.Typer(
@@ -296,6 +297,26 @@ def preview(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="big_vision's .npz of a CLIPPO model, or .safetensors of the trainer")],
+    target: Annotated[Path, typer.Argument(help="the other one")],
+    size: Annotated[int | None, typer.Option(help="px a side that the tower will read; none: as in the npz")] = None,
+) -> None:
+    """Convert CLIPPO's released weights into the reference trainer's tower, or back."""
+    if importlib.util.find_spec("torch") is None:
+        _say("converting needs PyTorch: pip install torch==2.13.0")
+        raise typer.Exit(WRONG_CALL)
+    from pipelines.train.convert import ConversionError
+    from pipelines.train.convert import convert as convert_weights
+
+    try:
+        out.print(convert_weights(source, target, size=size), markup=False, highlight=False, soft_wrap=True)
+    except ConversionError as error:
+        _say(error)
+        raise typer.Exit(FAILED) from error
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a recipe: every field with its description, bounds and default."""
     import json
@@ -319,6 +340,7 @@ def demo(
 
 
 operate.register(app, out, _exit_codes)
+open_clip.register(app, out, _exit_codes)
 
 
 def main(run: Callable[[], None] = app) -> None:
