@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import alt_text, back_translation, dedupe, reasons, sentences, translations, word_drop
+from pairs import alt_text, back_translation, dedupe, reasons, sentences, to_translate, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
 from pipelines.beam_jobs import balancing, counting, duplicates, examples, holding, host_cap, per_source
@@ -80,7 +80,7 @@ def _back_translation(batch: pa.RecordBatch, source: str, options: dict[str, Any
 def _to_translate(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
     """No pairs yet: the sentences that are to become some, in the same form."""
     chosen = back_translation.BackTranslationOptions.model_validate(options["back_translation"])
-    made, why = back_translation.choose(batch, chosen, seed, options["languages"])
+    made, why = to_translate.choose(batch, chosen, seed, options["languages"])
     return made, why, reasons.count(why)
 
 
