@@ -133,7 +133,9 @@ class _Run:
             for row in metrics.rows if metrics else ():
                 progress.note(row["step"], row["losses"], row["loss"])
             for step in range(done + 1, config.steps + 1):
-                batch = next(loader).to(world.device)
+                batch = next(loader)
+                progress.flops += training_flops(batch, self.tower.config, self.options)
+                batch = batch.to(world.device)
                 rate = self._set_rate(optimiser, step)
                 share = max(0.0, 1.0 - (step - 1) / (config.standardise * config.steps)) if config.standardise else 0.0
                 optimiser.zero_grad(set_to_none=True)
@@ -146,7 +148,6 @@ class _Run:
                 progress.samples += len(batch) * world.size
                 progress.seconds = time.perf_counter() - began
                 progress.waited = waited_before + loader.waited
-                progress.flops += training_flops(batch, self.tower.config, self.options)
                 last = stop or step == config.steps
                 if metrics:
                     row = self._row(step, losses, mean, rate, share, norm)
