@@ -54,9 +54,12 @@ def _image_alt(
 
 
 def _sentences(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
-    fails = sentences.fails(batch, sentences.SentenceOptions.model_validate(options))
+    rules = sentences.SentenceOptions.model_validate(options)
+    fails = sentences.fails(batch, rules)
     why = reasons.first_failure(fails, batch.num_rows)
-    return sentences.to_pairs(batch.filter(pc.is_null(why)), source=source, seed=seed), why, reasons.alone(fails)
+    kept = batch.filter(pc.is_null(why))
+    made = sentences.to_pairs(kept, source=source, seed=seed, min_prob=rules.language_min_prob)
+    return made, why, reasons.alone(fails)
 
 
 def _translations(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
