@@ -22,7 +22,7 @@ TORCH = $(VENV)/.torch
 DEMO = --train
 endif
 
-.PHONY: help demo test lint clean setup lock check-infra bench-render bench-filter bench-pairs bench-cluster boundaries
+.PHONY: help demo test lint clean setup lock bench-render bench-filter bench-pairs bench-cluster bench-loader bench-gpu boundaries experiments check-infra
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
@@ -32,6 +32,8 @@ help:
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
 	@echo "make bench-filter     the alt-text filter against bare fastText and the bare loop, as ratios"
 	@echo "make bench-pairs      documents and bitext to pairs, against bare splitting and bare fastText"
+	@echo "make bench-loader     the trainer's loader against webdataset with Pillow, and against what a model takes"
+	@echo "make bench-gpu        what the GPU here trains: CLIPPO's B/16 at 224 px, batch sizes until memory is full"
 	@echo "make bench-cluster    rendering on Ray: a second worker, and the driver's memory in the number of shards"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
@@ -67,6 +69,13 @@ $(VENV)/.bench: $(VENV)/.dev
 bench-pairs: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.bench_documents
 	$(BIN)/python -m benchmarks.bench_bitext
+
+bench-loader: $(VENV)/.dev $(VENV)/.torch
+	$(BIN)/python -m benchmarks.bench_loader
+
+# ARGS, such as ARGS="--chunk 1024 --batch 10240 --most 10240": CLIPPO's batch on one GPU.
+bench-gpu: $(VENV)/.dev $(VENV)/.torch
+	$(BIN)/python -m benchmarks.bench_trainer $(if $(ARGS),$(ARGS),--model B/16 --size 224 --batch 128)
 
 # What the trainer learns, three seeds each: some hours on two cores.
 experiments: $(VENV)/.core $(VENV)/.torch

@@ -13,6 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from pipelines.train.reference.config import TrainingError
+        from pipelines.train.reference.distributed import WorkerLostError
         from pipelines.train.reference.options import add_options, config_of
         from pipelines.train.reference.trainer import train
         from pipelines.train.reference.version import DataError
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     try:
         result = train(config_of(given))
-    except (DataError, TrainingError, OSError) as error:
+    except (DataError, TrainingError, WorkerLostError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValueError as error:

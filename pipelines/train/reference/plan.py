@@ -9,9 +9,10 @@ this needs the manifest's counts and no shard: the index of a billion samples is
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,8 @@ class Order:
             )
         self._block, self._seed = block, seed
         self._allowed = dict(allowed or {})
-        self._shuffled: dict[tuple[int, ...], Any] = {}
+        self._lines: dict[int, tuple[Ints, Ints]] = {}
+        self._blocks: OrderedDict[tuple[int, ...], Ints] = OrderedDict()
 
     def size(self, lane: int) -> int:
         """Samples of a lane, the same in every epoch."""
@@ -130,13 +132,18 @@ class Order:
             of = blocks == block
             begin = int(block) * self._block
             length = min(self._block, size - begin)
-            order = self._permutation(length, "block", epoch, lane, int(block))
+            order = self._shuffled(length, epoch, lane, int(block))
             found[of] = first + begin + order[places[of] - begin]
         return found
 
     def _look_up(self, epoch: int, line: Ints) -> Ints:
-        order = self._permutation(len(self._shards), "shards", epoch)
-        return self._in_shards(line, order, np.cumsum(self._counts[order]))
+        found = self._lines.get(epoch)
+        if found is None:
+            if len(self._lines) > 1:  # lanes stand in one epoch, or at the turn of two
+                self._lines.pop(min(self._lines))
+            order = generator(self._seed, self.kind, "shards", epoch).permutation(len(self._shards))
+            found = self._lines[epoch] = order, np.cumsum(self._counts[order])
+        return self._in_shards(line, *found)
 
     def _in_shards(self, line: Ints, order: Ints, ends: Ints) -> Ints:
         at = np.searchsorted(ends, line, side="right")
@@ -149,13 +156,15 @@ class Order:
                 positions[of] = self._allowed[int(number)][positions[of]]
         return np.stack([numbers, positions], axis=1)
 
-    def _permutation(self, length: int, *name: Any) -> Ints:
-        found = self._shuffled.get(name)
+    def _shuffled(self, length: int, *block: int) -> Ints:
+        """The order of a block's samples, kept while its lane is in it."""
+        found = self._blocks.pop(block, None)
         if found is None:
-            if len(self._shuffled) >= 4 * self.lanes + 4:
-                self._shuffled.pop(next(iter(self._shuffled)))
-            found = self._shuffled[name] = generator(self._seed, self.kind, *name).permutation(length)
-        return found  # type: ignore[no-any-return]
+            found = generator(self._seed, self.kind, "block", *block).permutation(length)
+        self._blocks[block] = found
+        while len(self._blocks) > 2 * self.lanes:
+            self._blocks.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +175,7 @@ class Planned:
         step: From 1.
         kinds: int64 [n], position of each pair's kind in `Plan.kinds`.
         lefts: int64 [n, 2], shard and position of the sample whose left side is taken.
-        rights: int64 [n, 2], the same of the right side; equal to `lefts` but for the control.
+        rights: int64 [n, 2], the same of the right side; `lefts` itself but for the control.
         epochs: int64 [n], how often each sample came before.
     """
 
@@ -241,8 +250,13 @@ class Plan:
         parts = [
             self._take(kind, np.bincount(lanes, minlength=self.lanes)) for kind, lanes in self._lanes_of_kinds().items()
         ]
-        kinds, lefts, rights, epochs = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Planned(self.state.step, kinds, lefts, rights, epochs)
+        kinds, samples, epochs = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rights = samples
+        if self._control:
+            rights = np.empty_like(samples)
+            for number in np.unique(kinds):
+                rights[kinds == number] = self._orders[self.kinds[number]].partner(samples[kinds == number])
+        return Planned(self.state.step, kinds, samples, rights, epochs)
 
     def _lanes_of_kinds(self) -> dict[str, Ints]:
         """Kind -> the lane of each of its pairs in this step."""
@@ -272,12 +286,11 @@ class Plan:
             owed[kind] -= taken[kind]
         return {kind: n for kind, n in taken.items() if n}
 
-    def _take(self, kind: str, counts: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    def _take(self, kind: str, counts: Ints) -> tuple[Ints, Ints, Ints]:
         order, drawn = self._orders[kind], self.state.drawn[kind]
-        found = [order.draw(int(lane), drawn[lane], int(counts[lane])) for lane in self._mine if counts[lane]]
+        drawn_now = [order.draw(int(lane), drawn[lane], int(counts[lane])) for lane in self._mine if counts[lane]]
         for lane in range(self.lanes):
             drawn[lane] += int(counts[lane])
-        lefts = np.concatenate([samples for samples, _ in found]) if found else np.empty((0, 2), np.int64)
-        epochs = np.concatenate([epoch for _, epoch in found]) if found else np.empty(0, np.int64)
-        rights = order.partner(lefts) if self._control else lefts
-        return np.full(len(lefts), self.kinds.index(kind)), lefts, rights, epochs
+        samples = np.concatenate([found for found, _ in drawn_now]) if drawn_now else np.empty((0, 2), np.int64)
+        epochs = np.concatenate([epoch for _, epoch in drawn_now]) if drawn_now else np.empty(0, np.int64)
+        return np.full(len(samples), self.kinds.index(kind)), samples, epochs

@@ -77,8 +77,8 @@ def test_a_tower_embeds_images_and_texts_as_the_loader_does(rendered, tmp_path):
     from pipelines.train.reference.embed import embed_pairs
 
     left, right = embed_pairs(tower, decoder, "image_alt", samples, torch.device("cpu"))
-    files = [shards.get(s.shard).read(s.position, 0) for s in samples]
-    texts = [shards.get(s.shard).read(s.position, 2).decode() for s in samples]
+    files = [shards.get(s.shard).read(s.position).left for s in samples]
+    texts = [shards.get(s.shard).read(s.position).text.decode() for s in samples]
     assert torch.allclose(loaded.embed_images(files), left, atol=1e-5)
     assert torch.allclose(loaded.embed_texts(texts), right, atol=1e-5)
     assert torch.allclose(loaded.embed_images([Image.new("RGB", (9, 5))]).norm(dim=1), torch.ones(1))

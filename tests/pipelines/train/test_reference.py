@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.train.reference.__main__ import main
 from pipelines.train.reference.checkpoint import FOLDER, listed
-from pipelines.train.reference.config import TrainConfig, TrainingError
+from pipelines.train.reference.config import TrainConfig, TrainingError, make_config, read_recipe
 from pipelines.train.reference.metrics import METRICS, read_metrics
 from pipelines.train.reference.trainer import train
 from pipelines.train.reference.weights import load_tower
@@ -240,24 +240,37 @@ def test_a_time_limit_ends_a_run_with_a_result(small, tmp_path):
     assert 1 <= result["steps"] < 10_000
 
 
-def torchrun(version: Path, out: Path, workers: int, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
+def start_workers(version: Path, out: Path, workers: int, *more: str) -> list[subprocess.Popen]:
     """Workers on this machine as torchrun starts them, each a process with its variables."""
-    port = str(20_000 + os.getpid() % 20_000 + workers)
-    processes = []
-    for rank in range(workers):
-        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(workers)}
-        env = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-        processes.append(
-            subprocess.Popen(
-                command(version, out, *more), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-        )
-    began = time.monotonic()
-    ended = [process.communicate(timeout=max(1.0, timeout - (time.monotonic() - began))) for process in processes]
-    codes = [process.returncode for process in processes]
-    return subprocess.CompletedProcess(
-        [], max(map(abs, codes)), "".join(o for o, _ in ended), "".join(e for _, e in ended)
-    )
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(workers)}
+    environments = [{**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(workers)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [subprocess.Popen(command(version, out, *more), env=env, **pipes) for env in environments]
+
+
+def torchrun(version: Path, out: Path, workers: int, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
+    processes = start_workers(version, out, workers, *more)
+    ended = [process.communicate(timeout=timeout) for process in processes]
+    code = max(abs(process.returncode) for process in processes)
+    return subprocess.CompletedProcess([], code, "".join(o for o, _ in ended), "".join(e for _, e in ended))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_a_worker_that_is_lost_ends_the_others_with_a_message(rendered, tmp_path):
+    first, second = start_workers(rendered, tmp_path / "out", 2, "--steps", "100000", "--log-every", "1")
+    for line in first.stdout:
+        if line.startswith("step=2 "):
+            second.kill()
+            break
+    _, said = first.communicate(timeout=200)
+    second.communicate()
+    assert first.returncode == 1
+    assert "error: another worker ended or was silent for too long" in said
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
@@ -268,9 +281,10 @@ def test_two_workers_give_the_losses_of_one(rendered, tmp_path, loss):
     done = torchrun(rendered, tmp_path / "2", 2, *more)
     assert done.returncode == 0, done.stderr
     one, two = (read_metrics(tmp_path / n / METRICS) for n in ("1", "2"))
-    norms = [[row["gradient_norm"] for row in rows[:2]] for rows in (one, two)]
-    assert norms[1] == pytest.approx(norms[0], rel=1e-4), "Adam would not show gradients of another scale"
-    # Sums in another order differ in the last bits, of which Adam's first steps make much: 2e-5 at the third step.
+    assert two[0]["gradient_norm"] == pytest.approx(one[0]["gradient_norm"], rel=1e-4), (
+        "Adam would not show another scale"
+    )
+    # Sums in another order differ in the last bits, of which Adam's first steps make much.
     assert losses(tmp_path / "2")[:2] == pytest.approx(losses(tmp_path / "1")[:2], rel=1e-5)
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), rel=2e-3)
     assert len(set(losses(tmp_path / "1"))) == 12
@@ -294,3 +308,19 @@ def test_the_trainer_imports_no_engine():
     code = "import sys, pipelines.train.reference.trainer; print({'ray', 'prefect', 'apache_beam'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_recipe_of_clippo_is_one():
+    recipe = Path(__file__).resolve().parents[3] / "examples" / "clippo.yaml"
+    options = read_recipe(recipe)
+    config = make_config({**options, "dataset": "v", "out": "o"})
+    assert (config.model, config.batch_size, config.optimiser, config.blank) == ("B/16", 10240, "adafactor", "see")
+
+
+def test_training_benchmark_runs_at_toy_size(capsys):
+    from benchmarks.bench_trainer import main as bench
+
+    assert bench(["--toy"]) == 0
+    said = capsys.readouterr().out
+    assert "tiny 32 px batch 16" in said
+    assert "pairs/s" in said
