@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import environment, operate
+from flows import environment, open_clip, operate
 from flows.display import plain
 
 app = typer.Typer(
@@ -209,6 +210,42 @@ def samples(
 
 
 @app.command()
+def show(
+    what: Annotated[
+        str, typer.Argument(help="folder of a published version, or the root of builds: its versions in use")
+    ],
+    kind: Annotated[list[str] | None, typer.Option(help="kind of pairs; repeat; default: all")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="language, BCP 47; repeat; default: all")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="pairs of each kind, language and rule")] = 50,
+    dropped: Annotated[
+        bool, typer.Option("--dropped", help="also what each rule drops, where the stages are there")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="which pairs")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="a file in place of the terminal: .txt, or .jsonl")
+    ] = None,
+) -> None:
+    """Show pairs to read, of each kind in each language: what was kept and, asked for, what each rule dropped."""
+    from flows import excerpts
+    from flows import show as showing
+    from pairs.schema import KINDS
+
+    if unknown := sorted(set(kind or ()) - set(KINDS)):
+        _say(f"--kind {unknown[0]}: there are {', '.join(KINDS)}")
+        raise typer.Exit(WRONG_CALL)
+    with _exit_codes():
+        drawn = excerpts.draw(
+            what, most=count, seed=seed, kinds=kind or (), languages=language or (), also_dropped=dropped
+        )
+        if output is None:
+            showing.show(drawn, out)
+        else:
+            showing.write(drawn, output)
+            out.print(str(output), markup=False, highlight=False, soft_wrap=True)
+        out.print(plain(showing.summary(drawn)), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def preview(
     text: Annotated[list[str], typer.Argument(help="one text or several; - reads standard input")],
     output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],
@@ -260,6 +297,26 @@ def preview(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="big_vision's .npz of a CLIPPO model, or .safetensors of the trainer")],
+    target: Annotated[Path, typer.Argument(help="the other one")],
+    size: Annotated[int | None, typer.Option(help="px a side that the tower will read; none: as in the npz")] = None,
+) -> None:
+    """Convert CLIPPO's released weights into the reference trainer's tower, or back."""
+    if importlib.util.find_spec("torch") is None:
+        _say("converting needs PyTorch: pip install torch==2.13.0")
+        raise typer.Exit(WRONG_CALL)
+    from pipelines.train.convert import ConversionError
+    from pipelines.train.convert import convert as convert_weights
+
+    try:
+        out.print(convert_weights(source, target, size=size), markup=False, highlight=False, soft_wrap=True)
+    except ConversionError as error:
+        _say(error)
+        raise typer.Exit(FAILED) from error
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a recipe: every field with its description, bounds and default."""
     import json
@@ -283,6 +340,7 @@ def demo(
 
 
 operate.register(app, out, _exit_codes)
+open_clip.register(app, out, _exit_codes)
 
 
 def main(run: Callable[[], None] = app) -> None:

@@ -26,6 +26,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 from pydantic import ValidationError
 
 environment.settle()
@@ -80,7 +81,7 @@ def deploy(*, file: Path, automations: Path, recipe: str, root: str, notify: boo
 
 
 def _server() -> str:
-    return os.environ.get("PREFECT_API_URL", "(in this process)")
+    return get_current_settings().api.url or "(in this process)"
 
 
 def _pools(file: Path) -> list[str]:
@@ -103,6 +104,8 @@ def _yaml(file: Path) -> dict[str, Any]:
 def _apply_deployments(file: Path, recipe: str, root: str, said: Say) -> None:
     words = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
     given = {**os.environ, "PIXELPAIRS_RECIPE": recipe, "PIXELPAIRS_ROOT": root, "PREFECT_LOGGING_LEVEL": "ERROR"}
+    if url := get_current_settings().api.url:
+        given["PREFECT_API_URL"] = url
     done = subprocess.run(words, env=given, cwd=file.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise DeployError(f"prefect deploy failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
@@ -175,7 +178,7 @@ def is_healthy(url: str) -> bool:
 @contextlib.contextmanager
 def server(port: int, said: Say) -> Iterator[str]:
     """The user's Prefect server where PREFECT_API_URL names one, else one on this machine for as long as the context lasts."""
-    if url := os.environ.get("PREFECT_API_URL"):
+    if url := get_current_settings().api.url:
         if not is_healthy(url):
             raise DeployError(f"no Prefect server answers at {url}")
         yield url
@@ -189,9 +192,10 @@ def server(port: int, said: Say) -> Iterator[str]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DeployError(f"the Prefect server did not start on port {port}: `prefect server start` says why")
             time.sleep(0.5)
-        os.environ["PREFECT_API_URL"] = url
         said(f"Prefect server: {url.removesuffix('/api')}")
-        yield url
+        # Prefect has read its settings already: clients of this process are told here, children by their environment.
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield url
 
 
 @contextlib.contextmanager

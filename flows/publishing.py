@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flows import environment  # isort: skip  (must come before Prefect)
 
-import os
 from typing import Any
 
 from prefect import task
@@ -13,6 +12,7 @@ from prefect.events import emit_event
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
+from prefect.settings import get_current_settings
 from pydantic import Field
 
 from flows import artifacts
@@ -117,7 +117,7 @@ def _approved(build: Build, built: Built) -> bool:
     if champions is not None and champions["version"] == built.version:
         return True  # it is the one in use already
     by_hand = f"`pixelpairs promote {name} {built.version} --root {build.root}`"
-    if not os.environ.get("PREFECT_API_URL"):
+    if not get_current_settings().api.url:
         logger().warning("nobody can be asked without a Prefect server; to promote: %s", by_hand)
         return False
     counts = ", ".join(f"{kind} {count:,}" for kind, count in built.manifest.samples().items())

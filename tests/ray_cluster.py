@@ -85,6 +85,8 @@ class RayCluster:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH", "")])),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Several jobs on a node with one CPU: by default Ray would end the idle workers of one to start the other's, in turn.
+            "RAY_num_workers_soft_limit": "16",
         }
 
     def start(self, nodes: int = 1) -> RayCluster:

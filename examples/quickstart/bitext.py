@@ -5,13 +5,13 @@ from __future__ import annotations
 import gettext
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from captions import caption
-from scenes import make_scenes
+from scenes import Scene, make_scenes
 
 CATALOGUES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "es": (("apprise", "i18n/es/LC_MESSAGES/apprise.mo"), ("humanize", "locale/es_ES/LC_MESSAGES/humanize.mo")),
@@ -20,7 +20,7 @@ CATALOGUES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 }
 """Target language -> (package, compiled catalogue inside it), in reading order."""
 
-SCENE_LANGUAGES: Final[tuple[str, ...]] = ("de", "ru", "zh")
+SCENE_LANGUAGES: Final[tuple[str, ...]] = ("de", "es", "fr", "ja", "ru", "zh")
 
 
 def package_file(package: str, inside: str) -> Path | None:
@@ -57,13 +57,14 @@ def catalogue_pairs(target: str) -> Iterator[tuple[str, str]]:
                 yield pair
 
 
-def scene_pairs(target: str, count: int, *, seed: int) -> Iterator[tuple[str, str]]:
+def scene_pairs(target: str, count: int, *, seed: int, painted: Collection[Scene] = ()) -> Iterator[tuple[str, str]]:
     """Scenes worded in English and in another language: translations that are right by construction.
 
-    The scenes are drawn from a stream of their own; none of their pictures is painted.
+    The scenes are drawn from a stream of their own, none of the `painted` ones (a set) among them: no picture's caption stands in
+    the bitext, also not that of a picture which a build holds out.
     """
     rng = random.Random(f"{seed}:bitext:{target}")  # noqa: S311 - reproducible, not secret
-    for scene in make_scenes(count, seed=seed, stage=f"bitext-{target}"):
+    for scene in make_scenes(count, seed=seed, stage=f"bitext-{target}", without=painted):
         yield caption(scene, "en", rng), caption(scene, target, rng)
 
 

@@ -1,6 +1,6 @@
 """Makes the quickstart's raw input: pictures with captions, documents and bitext, in the formats that users have.
 
-    python examples/quickstart/make_input.py OUT_DIR [--pictures 1200] [--seed 7]
+    python examples/quickstart/make_input.py OUT_DIR [--pictures 3000] [--scene-lines 1000] [--seed 7]
 
 Nothing is downloaded. The pictures are drawn; the prose is what the Python installation carries. The same seed and
 the same package versions give the same rows. README.md beside this file says what each file is.
@@ -158,13 +158,13 @@ def write_bitext(stem: Path, target: str, pairs: Iterable[tuple[str, str]], *, c
     return {"lines": len(rows)}
 
 
-def make_input(out: Path, *, pictures: int = 1200, scene_lines: int = 300, seed: int = 7) -> dict[str, Any]:
+def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed: int = 7) -> dict[str, Any]:
     """Writes all input files into `out` and, last, `expected.json`, which says what was planted.
 
     Args:
         out: A folder; made if absent. Files of the same names are overwritten.
-        pictures: Rows of the picture table, 20 to 10,000.
-        scene_lines: Lines of each scene bitext.
+        pictures: Rows of the picture table, 20 to 20,000.
+        scene_lines: Lines of each scene bitext, 1 to 10,000.
         seed: Same seed, same rows.
 
     Returns:
@@ -172,10 +172,12 @@ def make_input(out: Path, *, pictures: int = 1200, scene_lines: int = 300, seed:
         file; lines of each bitext.
 
     Raises:
-        ValueError: `pictures` is out of bounds.
+        ValueError: `pictures` or `scene_lines` is out of bounds.
     """
-    if not 20 <= pictures <= 10_000:
-        raise ValueError(f"pictures must be 20 to 10000, not {pictures}")
+    if not 20 <= pictures <= 20_000:
+        raise ValueError(f"pictures must be 20 to 20000, not {pictures}")
+    if not 1 <= scene_lines <= 10_000:
+        raise ValueError(f"scene_lines must be 1 to 10000, not {scene_lines}")
     out.mkdir(parents=True, exist_ok=True)
     expected: dict[str, Any] = {"seed": seed, "pictures": {}, "documents": {}, "bitext": {}}
     expected["pictures"]["pictures.parquet"] = write_pictures(out / "pictures.parquet", pictures, seed=seed)
@@ -188,8 +190,9 @@ def make_input(out: Path, *, pictures: int = 1200, scene_lines: int = 300, seed:
     for target in CATALOGUES:
         pairs = catalogue_pairs(target)
         expected["bitext"][f"catalogue.en-{target}"] = write_bitext(out / "catalogue", target, pairs, compress=False)
+    painted = set(make_scenes(pictures, seed=seed, stage="pictures"))
     for target in SCENE_LANGUAGES:
-        pairs = scene_pairs(target, scene_lines, seed=seed)
+        pairs = scene_pairs(target, scene_lines, seed=seed, painted=painted)
         expected["bitext"][f"scenes.en-{target}"] = write_bitext(out / "scenes", target, pairs, compress=True)
     (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
     return expected
@@ -199,11 +202,14 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="folder for the input files; made if absent")
-    parser.add_argument("--pictures", type=int, default=1200, help="rows of the picture table (default: %(default)s)")
+    parser.add_argument("--pictures", type=int, default=3000, help="rows of the picture table (default: %(default)s)")
+    parser.add_argument(
+        "--scene-lines", type=int, default=1000, help="lines of each scene bitext (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="same seed, same rows (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
-        expected = make_input(args.out, pictures=args.pictures, seed=args.seed)
+        expected = make_input(args.out, pictures=args.pictures, scene_lines=args.scene_lines, seed=args.seed)
     except (OSError, ValueError) as error:
         print(f"make_input: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,10 @@ COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "orange": (250, 135, 15),
 }
 """Every colour that a shape or a background can have, and its mean tint."""
+
+GROUNDS: Final[tuple[str, ...]] = ("white", "grey", "black")
+"""Colours of backgrounds. Were these as many as those of shapes, a small model would learn to name the background, which
+fills most of a picture, and for a long time nothing else."""
 
 SHAPES: Final[tuple[str, ...]] = (
     "circle", "square", "triangle", "star", "heart", "cross", "ring", "hexagon", "rhombus",
@@ -82,8 +87,8 @@ class Scene:
 def make_scene(rng: random.Random) -> Scene:
     """Draws one scene at random. All colours in it differ, so that every thing can be seen and told apart."""
     kind = rng.choices([k for k, _ in KINDS], [w for _, w in KINDS])[0]
-    colours = rng.sample(sorted(COLOURS), 4)
-    background = colours.pop()
+    background = rng.choice(GROUNDS)
+    colours = rng.sample(sorted(set(COLOURS) - {background}), 3)
     shapes = [rng.choice(SHAPES) for _ in range(3)]
     if kind == "single":
         return Scene(kind, (Thing(shapes[0], colours[0], rng.choice(("small", "big"))),), background)
@@ -96,20 +101,21 @@ def make_scene(rng: random.Random) -> Scene:
     return Scene(kind, things if kind == "between" else things[:2], background)
 
 
-def make_scenes(count: int, *, seed: int, stage: str) -> list[Scene]:
+def make_scenes(count: int, *, seed: int, stage: str, without: Collection[Scene] = ()) -> list[Scene]:
     """Draws `count` scenes of which no two have the same core, so that every caption tells its picture from all others.
 
     Args:
         count: How many; at most 20,000 (there are far more relations, but few `single` scenes).
         seed: Same seed, same scenes.
         stage: Keeps streams of one seed apart.
+        without: Scenes that are not wanted, a set.
     """
     scenes: list[Scene] = []
     seen: set[tuple[object, ...]] = set()
     rng = random.Random(f"{seed}:{stage}")  # noqa: S311 - reproducible, not secret
     while len(scenes) < count:
         scene = make_scene(rng)
-        if scene.core() not in seen:
+        if scene.core() not in seen and scene not in without:
             seen.add(scene.core())
             scenes.append(scene)
     return scenes
@@ -150,16 +156,16 @@ def _places(scene: Scene, rng: random.Random) -> list[tuple[float, float, float]
         return [(0.5 + u(-room, room), 0.5 + u(-room, room), radius)]
     if scene.kind == "count":
         cells = rng.sample([(x, y) for x in (0.19, 0.5, 0.81) for y in (0.27, 0.73)], scene.count)
-        return [(x + u(-0.02, 0.02), y + u(-0.05, 0.05), u(0.11, 0.135)) for x, y in cells]
+        return [(x + u(-0.02, 0.02), y + u(-0.05, 0.05), u(0.12, 0.145)) for x, y in cells]
     if scene.kind == "beside":
-        return [(u(0.22, 0.28), u(0.42, 0.58), u(0.16, 0.2)), (u(0.72, 0.78), u(0.42, 0.58), u(0.16, 0.2))]
+        return [(u(0.22, 0.28), u(0.42, 0.58), u(0.18, 0.22)), (u(0.72, 0.78), u(0.42, 0.58), u(0.18, 0.22))]
     if scene.kind == "above":
-        return [(u(0.42, 0.58), u(0.22, 0.28), u(0.16, 0.2)), (u(0.42, 0.58), u(0.72, 0.78), u(0.16, 0.2))]
+        return [(u(0.42, 0.58), u(0.22, 0.28), u(0.18, 0.22)), (u(0.42, 0.58), u(0.72, 0.78), u(0.18, 0.22))]
     if scene.kind == "inside":
         x, y = u(0.46, 0.54), u(0.46, 0.54)
-        return [(x, y, u(0.38, 0.44)), (x, y, u(0.11, 0.13))]
+        return [(x, y, u(0.38, 0.44)), (x, y, u(0.13, 0.16))]
     row = u(0.42, 0.58)  # between: drawn in the order middle, left, right
-    return [(0.5, row + u(-0.05, 0.05), u(0.12, 0.14)), (0.18, row, u(0.12, 0.14)), (0.82, row, u(0.12, 0.14))]
+    return [(0.5, row + u(-0.05, 0.05), u(0.135, 0.155)), (0.18, row, u(0.135, 0.155)), (0.82, row, u(0.135, 0.155))]
 
 
 def _tint(colour: str, rng: random.Random) -> tuple[int, int, int]:

@@ -106,6 +106,8 @@ def prepare(folder: str, spec: TrainerSpec, manifest: DatasetManifest) -> Prepar
         "shards": lambda: webdataset_words.shards(manifest, folder, mix),
         "steps": lambda: steps_for(mix, steps=spec.steps, base_steps=spec.base_steps),
         "upsampling": lambda: webdataset_words.upsampling(manifest, mix),
+        "validation": lambda: webdataset_words.shards(manifest, folder, mix, "validation"),
+        "validation_samples": lambda: webdataset_words.samples(manifest, mix, "validation"),
     }
     try:
         fields = {name: makers[name]() for name in named(words)}

@@ -12,7 +12,10 @@ from pipelines.manifest import digest_of
 from pipelines.train.options import Backend, KubeRayOptions, Name, Options, RayJobOptions, SlurmOptions
 from pipelines.train.steps import CLIPPO_STEPS
 
-FIELDS = ("dataset", "manifest_sha256", "mix", "out", "python", "samples", "shards", "steps", "upsampling")
+FIELDS = (
+    "dataset", "manifest_sha256", "mix", "out", "python", "samples", "shards", "steps", "upsampling",
+    "validation", "validation_samples",
+)  # fmt: skip
 """What a command's words may name in braces."""
 
 _NAMED = re.compile(r"\{([^\W\d]\w*)\}")
@@ -63,8 +66,9 @@ class TrainerSpec(Options):
     """A training command and where it runs.
 
     Words of `argv` may hold, in braces: `dataset` (the version's folder), `out` (where results go), `manifest_sha256`, `mix`
-    (`kind=weight,…`), `steps`, `shards` and `upsampling` (webdataset patterns and a factor for each, joined by `::`, as
-    open_clip reads them), `samples` (of the kinds with weight) and `python` (the interpreter); any other name in braces is an
+    (`kind=weight,…`), `steps`, `shards` and `upsampling` (webdataset patterns and a factor for each, joined by `::`, as open_clip
+    reads them), `samples` (of the kinds with weight), `validation` and `validation_samples` (the same of the shards that the build
+    held out) and `python` (the interpreter); any other name in braces is an
     error. No shell reads them, on any backend.
     """
 

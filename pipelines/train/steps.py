@@ -22,8 +22,9 @@ def mix_for(manifest: DatasetManifest, weights: Mapping[str, float]) -> dict[str
     wanted = dict(weights) or {kind: weight for kind, weight in manifest.mix.items() if weight > 0}
     for kind in wanted:
         if kind not in samples:
+            there = ", ".join(sorted(samples))
             raise DatasetError(
-                f"mix names {kind}, of which {manifest.name} {manifest.version} has no sample; it has {', '.join(sorted(samples))}"
+                f"mix names {kind}, of which {manifest.name} {manifest.version} has no sample to train on; it has {there}"
             )
     total = sum(wanted.values())
     return {kind: weight / total for kind, weight in sorted(wanted.items())}

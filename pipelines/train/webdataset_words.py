@@ -14,12 +14,12 @@ from pipelines import storage
 from pipelines.dataset import DatasetManifest, ShardEntry
 
 
-def _of(manifest: DatasetManifest, kind: str) -> list[ShardEntry]:
-    """A kind's shards; those held out are no trainer's."""
-    return [shard for shard in manifest.shards if shard.kind == kind and shard.split == "train" and shard.samples]
+def _of(manifest: DatasetManifest, kind: str, split: str = "train") -> list[ShardEntry]:
+    """A kind's shards of a split; those held out are for no trainer to train on."""
+    return [shard for shard in manifest.shards if shard.kind == kind and shard.split == split and shard.samples]
 
 
-def shards(manifest: DatasetManifest, folder: str, mix: Mapping[str, float]) -> str:
+def shards(manifest: DatasetManifest, folder: str, mix: Mapping[str, float], split: str = "train") -> str:
     """Patterns of the shards, one or more a kind, joined by `::`.
 
     Shards whose numbers follow each other are one pattern: a word of a command has room for some thousand paths, a version more.
@@ -28,15 +28,19 @@ def shards(manifest: DatasetManifest, folder: str, mix: Mapping[str, float]) -> 
         manifest: The version's.
         folder: Its folder or URL.
         mix: Kinds with weight; the others are left out.
+        split: Shards to train on, or those that the build held out.
 
     Raises:
-        ValueError: The folder's name cannot stand in such a list.
+        ValueError: The folder's name cannot stand in such a list, or there are no shards of this split.
     """
     if re.search(r"::|[{}\\]|^pipe:", folder):
         raise ValueError(
             f"shards: the path {folder} holds '::', a brace or a backslash, which lists of shards give a meaning of their own"
         )
-    return "::".join(pattern for kind in mix for pattern in _patterns(_of(manifest, kind), folder))
+    found = [pattern for kind in mix for pattern in _patterns(_of(manifest, kind, split), folder)]
+    if not found:
+        raise ValueError(f"shards: the version has none of {', '.join(mix)} in its split {split}")
+    return "::".join(found)
 
 
 def upsampling(manifest: DatasetManifest, mix: Mapping[str, float]) -> str:
@@ -52,9 +56,9 @@ def upsampling(manifest: DatasetManifest, mix: Mapping[str, float]) -> str:
     )
 
 
-def samples(manifest: DatasetManifest, mix: Mapping[str, float]) -> int:
+def samples(manifest: DatasetManifest, mix: Mapping[str, float], split: str = "train") -> int:
     """Samples of the kinds with weight."""
-    return sum(shard.samples for kind in mix for shard in _of(manifest, kind))
+    return sum(shard.samples for kind in mix for shard in _of(manifest, kind, split))
 
 
 def _runs(entries: list[ShardEntry]) -> list[tuple[str, str, str]]:

@@ -125,6 +125,21 @@ def test_wording_of_a_relation_in_every_language(maker, lang, wordings):
     assert wordings <= said
 
 
+def test_no_painted_scene_is_worded_in_the_bitext(maker):
+    """A caption of a held-out picture in the bitext would be trained on."""
+    from bitext import SCENE_LANGUAGES
+    from scenes import make_scenes
+
+    painted = set(make_scenes(800, seed=3, stage="pictures"))
+    met = 0
+    for target in SCENE_LANGUAGES:
+        worded = make_scenes(300, seed=3, stage=f"bitext-{target}", without=painted)
+        assert len(worded) == 300
+        assert not painted & set(worded)
+        met += len(painted & set(make_scenes(300, seed=3, stage=f"bitext-{target}")))
+    assert met, "without being told they meet some, or this test says nothing"
+
+
 def test_russian_numerals_take_the_right_cases(maker):
     from captions import _ru
     from scenes import Thing
@@ -136,4 +151,4 @@ def test_russian_numerals_take_the_right_cases(maker):
 
 def test_out_of_bounds_is_a_clear_error(maker, tmp_path, capsys):
     assert maker.main([str(tmp_path), "--pictures", "3"]) == 2
-    assert "20 to 10000" in capsys.readouterr().err
+    assert "20 to 20000" in capsys.readouterr().err

@@ -1,148 +1,199 @@
-"""Samples to pixels: photographs decoded and resized, rendered texts as they are."""
+"""Samples to a batch of pixels."""
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
+from torch import Tensor
 
-from pipelines.train.reference.version import PHOTOGRAPHS, DataError, Sample, Version, read_at
-
-MAX_PIXELS: Final[int] = 64 << 20
-_FORMATS: Final[tuple[str, ...]] = ("JPEG", "PNG", "WEBP")
-
-Bytes = npt.NDArray[np.uint8]
+from pipelines.train.reference.photographs import Bytes, PhotoRecipe, decode_photograph
+from pipelines.train.reference.plan import Planned
+from pipelines.train.reference.shards import Members, Sample, Shards, content_id
+from pipelines.train.reference.texts import TextReader, Way
+from pipelines.train.reference.version import PHOTOGRAPHS, DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch, decoded.
+    """Pairs as pixels. All pictures that are photographs lie in one tensor and all texts in another, whichever side they are of.
 
     Attributes:
-        kind: Of all its pairs.
-        left: uint8 [n, size, size, 3] photographs, or [n, h, w] grey text; blank rows below all ink of the batch are cut off.
-        right: uint8 [n, h, w] grey text, the same.
-        left_rows: int64 [n], patch rows of each left text down to its last ink, at least 1; None for photographs.
-        right_rows: int64 [n], the same of each right text.
+        step: Of the plan, from 1; 0 outside of one.
+        names: The kinds.
+        kinds: int64 [n], position of each pair's kind in `names`.
+        photos: uint8 [p, size, size, 3].
+        texts: uint8 [t, height, width], grey; patch rows that are blank in all texts of the batch may be cut off, but one.
+        text_rows: int64 [t], patch rows of each text down to its last ink, at least 1.
+        left: int64 [n], the left picture of each pair: a photograph's index, or p + a text's index.
+        right: int64 [n], the right picture, p + a text's index.
         left_ids: int64 [n], equal where the left pictures are equal.
         right_ids: int64 [n], equal where the right texts are equal.
+        draws: int64 [p + t], what random choices for each picture are drawn from: the same for the same seed, epoch and picture.
     """
 
-    kind: str
-    left: Bytes
-    right: Bytes
-    left_rows: npt.NDArray[np.int64] | None
-    right_rows: npt.NDArray[np.int64]
-    left_ids: npt.NDArray[np.int64]
-    right_ids: npt.NDArray[np.int64]
+    step: int
+    names: tuple[str, ...]
+    kinds: Tensor
+    photos: Tensor
+    texts: Tensor
+    text_rows: Tensor
+    left: Tensor
+    right: Tensor
+    left_ids: Tensor
+    right_ids: Tensor
+    draws: Tensor
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def pin_memory(self) -> Batch:
+        """In pinned memory, from which a GPU can fetch while the CPU goes on."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def contiguous(self) -> Batch:
+        """With nothing beside it in memory, to be handed to another process."""
+        return self._each(lambda tensor: tensor.contiguous())
+
+    def to(self, device: torch.device) -> Batch:
+        """On a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change) -> Batch:  # type: ignore[no-untyped-def]
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("step", "names")}
+        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})
 
 
 class Decoder:
-    """Decodes samples, and keeps decoded pictures as long as they fit.
+    """Decodes samples, with threads for photographs, and keeps decoded photographs as long as they fit and stay the same.
 
     Args:
-        version: Verified.
-        size: px a side of photographs: they are squashed to a square, as CLIPPO does. Rendered text is never resized.
-        patch: px; cut texts keep a height that is a multiple of it.
-        cache_bytes: Bound of decoded pictures kept. Default: 1 GiB.
+        shards: Where they are read.
+        photo: What is done to photographs.
+        patch: px; texts keep a height that is a multiple of it.
+        text_pixels: How texts become pixels, see `TextReader`.
+        seed: What augmentation derives from.
+        threads: That decode photographs; 1 decodes in the caller's. Default: 1.
+        cache_bytes: Bound of decoded photographs kept. Default: 1 GiB.
+        cut: Whether patch rows that are blank in all texts of a batch are cut off. Default: true.
     """
 
-    def __init__(self, version: Version, *, size: int, patch: int, cache_bytes: int = 1 << 30) -> None:
-        self._version, self._size, self._patch = version, size, patch
-        self._files = [path.open("rb") for path in version.shards]
+    def __init__(
+        self,
+        shards: Shards,
+        *,
+        photo: PhotoRecipe,
+        patch: int,
+        text_pixels: Way = "auto",
+        seed: int = 0,
+        threads: int = 1,
+        cache_bytes: int = 1 << 30,
+        cut: bool = True,
+    ) -> None:
+        self.shards, self.photo, self.patch, self._cut = shards, photo, patch, cut
+        self.texts = TextReader(shards.version, text_pixels)
+        self._seed, self._threads = seed, threads
+        self._pool: ThreadPoolExecutor | None = None
         self._room = cache_bytes
         self._cache: dict[tuple[int, int], Bytes] = {}
         self._lock = threading.Lock()
 
-    def batch(self, kind: str, samples: Sequence[Sample], rights: Sequence[Sample] | None = None) -> Batch:
-        """Decodes samples into one batch.
+    def samples(self, kind: str, samples: Sequence[Sample]) -> Batch:
+        """A batch of samples of one kind without augmentation, in their order."""
+        places = np.array([(s.shard, s.position) for s in samples], np.int64).reshape(-1, 2)
+        return self._batch(0, (kind,), np.zeros(len(places), np.int64), places, places, None)
 
-        Args:
-            kind: Of all samples.
-            samples: Whose left sides are taken.
-            rights: Whose right sides are taken. Default: the same samples'.
+    def planned(self, plan: Planned, names: tuple[str, ...]) -> Batch:
+        """The batch that was planned.
 
         Raises:
-            DataError: A picture cannot be decoded or is not what the manifest says.
+            DataError: A shard is gone or was changed, a picture cannot be decoded or is not what the manifest says.
         """
-        rights = samples if rights is None else rights
-        left = np.stack([self._picture(s, s.left, photograph=kind == PHOTOGRAPHS) for s in samples])
-        right = np.stack([self._picture(s, s.right, photograph=False) for s in rights])
-        left_rows = None
-        if kind != PHOTOGRAPHS:
-            left, left_rows = self._cut(left)
-        right, right_rows = self._cut(right)
-        ids = (np.array([s.left_id for s in samples]), np.array([s.right_id for s in rights]))
-        return Batch(kind, left, right, left_rows, right_rows, *ids)
+        return self._batch(plan.step, names, plan.kinds, plan.lefts, plan.rights, plan.epochs)
 
-    def _cut(self, texts: Bytes) -> tuple[Bytes, npt.NDArray[np.int64]]:
-        """Cuts the patch rows that are blank in all texts, but one: convolutions look over the edge. Counts each text's rows."""
-        inked = (texts != self._version.background).any(axis=2)
-        last = inked.shape[1] - np.argmax(inked[:, ::-1], axis=1)
-        rows = np.where(inked.any(axis=1), -(-last // self._patch), 1).astype(np.int64)
-        return texts[:, : (int(rows.max()) + 1) * self._patch], rows
+    def _batch(
+        self,
+        step: int,
+        names: tuple[str, ...],
+        kinds: npt.NDArray[np.int64],
+        lefts: npt.NDArray[np.int64],
+        rights: npt.NDArray[np.int64],
+        epochs: npt.NDArray[np.int64] | None,
+    ) -> Batch:
+        opened = {int(n): self.shards.get(int(n)) for n in np.unique(np.concatenate([lefts[:, 0], rights[:, 0]]))}
+        left = [opened[n].read(p) for n, p in lefts.tolist()]
+        right = left if rights is lefts else [opened[n].read(p) for n, p in rights.tolist()]
+        is_photo = np.array([name == PHOTOGRAPHS for name in names], bool)[kinds]
+        photo_rows, text_rows = np.flatnonzero(is_photo), np.flatnonzero(~is_photo)
+        left_ids = np.array([content_id(members.left) for members in left], np.int64)
+        right_ids = np.array([content_id(members.text) for members in right], np.int64)
+        photos = self._photographs(photo_rows, left, lefts, epochs)
+        wanted = right + [left[row] for row in text_rows]
+        of_left = [False] * len(right) + [True] * len(text_rows)
+        texts, rows = self.texts.pixels(wanted, of_left, patch=self.patch, cut=self._cut)
+        for shard in opened.values():
+            shard.check()
+        left_index = np.empty(len(left), np.int64)
+        left_index[photo_rows] = np.arange(len(photo_rows))
+        left_index[text_rows] = len(photos) + len(right) + np.arange(len(text_rows))
+        age = np.zeros(len(left), np.int64) if epochs is None else epochs
+        draws = np.concatenate([left_ids[photo_rows], right_ids, left_ids[text_rows] ^ 1])
+        draws ^= np.concatenate([age[photo_rows], age, age[text_rows]]) << 40
+        return Batch(
+            step,
+            names,
+            torch.from_numpy(kinds),
+            torch.from_numpy(photos),
+            torch.from_numpy(texts),
+            torch.from_numpy(rows),
+            torch.from_numpy(left_index),
+            torch.from_numpy(len(photos) + np.arange(len(right))),
+            torch.from_numpy(left_ids),
+            torch.from_numpy(right_ids),
+            torch.from_numpy(draws),
+        )
 
-    def _picture(self, sample: Sample, place: tuple[int, int], *, photograph: bool) -> Bytes:
-        at = (sample.shard, place[0])
-        found = self._cache.get(at)
-        if found is not None:
-            return found if photograph else self._unpack(found)
-        with self._lock:
-            data = read_at(self._files[sample.shard], *place)
-        try:
-            pixels = decode_photograph(data, self._size) if photograph else decode_text(data, self._version.text_size)
-        except (OSError, ValueError, Image.DecompressionBombError, SyntaxError) as error:
-            raise DataError(f"{self._version.shards[sample.shard]}: sample {sample.key}: {error}") from error
-        kept = pixels if photograph else self._pack(pixels)
-        if kept.nbytes <= self._room:
-            self._room -= kept.nbytes
-            self._cache[at] = kept
-        return pixels
+    def _photographs(
+        self,
+        rows: npt.NDArray[np.int64],
+        left: Sequence[Members],
+        places: npt.NDArray[np.int64],
+        epochs: npt.NDArray[np.int64] | None,
+    ) -> Bytes:
+        size = self.photo.size
+        out = np.empty((len(rows), size, size, 3), np.uint8)
 
-    def _pack(self, pixels: Bytes) -> Bytes:
-        """Two-level pictures are kept as bits with the ink's level in front; others as they are."""
-        ink = pixels[pixels != self._version.background]
-        level = int(ink[0]) if len(ink) else 0
-        if (ink == level).all():
-            return np.concatenate([np.array([level], np.uint8), np.packbits(pixels != self._version.background)])
-        return pixels
+        def one(place: tuple[int, int]) -> None:
+            i, row = place
+            epoch = None if epochs is None else int(epochs[row])
+            out[i] = self._photograph(left[row], (int(places[row, 0]), int(places[row, 1])), epoch)
 
-    def _unpack(self, kept: Bytes) -> Bytes:
-        if kept.ndim == 2:
-            return kept
-        width, height = self._version.text_size
-        mask = np.unpackbits(kept[1:], count=width * height).reshape(height, width)
-        return np.where(mask, kept[0], np.uint8(self._version.background))
+        if self._threads > 1 and len(rows) > 1:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, "photographs")
+            list(self._pool.map(one, enumerate(rows)))
+        else:
+            for place in enumerate(rows):
+                one(place)
+        return out
 
-
-def decode_photograph(data: bytes, size: int) -> Bytes:
-    """A photograph's file -> uint8 [size, size, 3]: transparent parts on white, resampled with antialiasing.
-
-    Raises:
-        ValueError, OSError: Not a JPEG, PNG or WebP, broken, or above 64 Mi pixels.
-    """
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError(f"{picture.width} x {picture.height} px is too large")
-        if picture.mode != "RGB":
-            alpha = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), alpha).convert("RGB")
-        return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def decode_text(data: bytes, size: tuple[int, int]) -> Bytes:
-    """A rendered text's PNG -> uint8 [height, width], the very levels that were rendered.
-
-    Raises:
-        ValueError, OSError: Not a PNG, broken, or of another size.
-    """
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-        if picture.size != size:
-            raise ValueError(f"{picture.width} x {picture.height} px, rendered texts have {size[0]} x {size[1]}")
-        return np.asarray(picture.convert("L"))
+    def _photograph(self, members: Members, place: tuple[int, int], epoch: int | None) -> Bytes:
+        plain = epoch is None or self.photo.plain
+        found = self._cache.get(place) if plain else None
+        if found is None:
+            draw = None if plain else f"{self._seed}:augment:{epoch}:{members.key}"
+            try:
+                found = decode_photograph(members.left, self.photo, draw)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                raise DataError(f"{members.where}: {error}") from error
+            with self._lock:
+                if plain and found.nbytes <= self._room:
+                    self._room -= found.nbytes
+                    self._cache[place] = found
+        return found

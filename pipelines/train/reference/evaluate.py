@@ -1,23 +1,36 @@
-"""What a tower is worth, on pairs that it was not trained on."""
+"""What a tower is worth, on pairs that it was not trained on.
+
+On a saved tower: `python -m pipelines.train.reference.evaluate --weights W.safetensors --dataset VERSION_DIR`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pipelines.train.reference.config import TrainingError
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.geometry import Similarities, modality_gap
 from pipelines.train.reference.model import Tower
+from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.retrieval import AT, recalls
-from pipelines.train.reference.version import PHOTOGRAPHS, Sample
+from pipelines.train.reference.shards import Sample, Shards
+from pipelines.train.reference.split import make_split
+from pipelines.train.reference.tar_index import LEFT, TEXT
+from pipelines.train.reference.version import HELD_OUT, PHOTOGRAPHS, DataError, open_version
+from pipelines.train.reference.weights import load_tower
+from pipelines.train.reference.zero_shot import ClassSet, classify, read_classes
 
 
-class EvaluationError(Exception):
+class EvaluationError(TrainingError):
     """A tower cannot be evaluated; the message says on what and why."""
 
 
@@ -79,7 +92,13 @@ class Evaluation:
         return entries
 
 
-def measure(tower: Tower, decoder: Decoder, held: Mapping[str, Sequence[Sample]], device: torch.device) -> Evaluation:
+def measure(
+    tower: Tower,
+    decoder: Decoder,
+    held: Mapping[str, Sequence[Sample]],
+    device: torch.device,
+    classes: Sequence[ClassSet] = (),
+) -> Evaluation:
     """Embeds all held-out pairs.
 
     Args:
@@ -87,6 +106,7 @@ def measure(tower: Tower, decoder: Decoder, held: Mapping[str, Sequence[Sample]]
         decoder: Reads the samples without augmentation.
         held: Kind -> held-out samples with distinct left pictures and distinct right texts. Kinds with fewer than two are left out.
         device: Where the tower is.
+        classes: Sets of classes to classify the held-out photographs by.
 
     Raises:
         EvaluationError: An embedding is no number.
@@ -99,7 +119,9 @@ def measure(tower: Tower, decoder: Decoder, held: Mapping[str, Sequence[Sample]]
             if not bool(torch.isfinite(left).all() and torch.isfinite(right).all()):
                 raise EvaluationError(f"{kind}: the tower's embeddings are not all numbers")
             kinds[kind] = Embedded(samples, left, right)
-    return Evaluation(kinds)
+    photographs = kinds.get(PHOTOGRAPHS)
+    found = classified(tower, decoder.shards, photographs, classes) if classes and photographs else []
+    return Evaluation(kinds, found)
 
 
 def evaluate(
@@ -107,3 +129,123 @@ def evaluate(
 ) -> dict[str, Any]:
     """The entries of `measure`, for whoever needs no more."""
     return measure(tower, decoder, held, device).entries()
+
+
+def classified(tower: Tower, shards: Shards, embedded: Embedded, sets: Sequence[ClassSet]) -> list[dict[str, Any]]:
+    """Zero-shot classification of the held-out photographs, one entry a set of classes that any of them is of.
+
+    Args:
+        tower: Renders and embeds the prompts.
+        shards: Where the photographs' texts are read, from which they are labelled where a set does not list them.
+        embedded: Held-out pairs with photographs on the left.
+        sets: Classes.
+    """
+    texts = _texts_of(shards, embedded.samples)
+    found = []
+    for classes in sets:
+        labels: list[int | None] = []
+        for sample in embedded.samples:
+            listed = None
+            if classes.pictures:
+                data = shards.get(sample.shard).read(sample.position, LEFT)
+                listed = classes.pictures.get(hashlib.sha256(data).hexdigest())
+            labels.append(classes.label(texts[sample.left_id]) if listed is None else classes.classes.index(listed))
+        rows = [row for row, label in enumerate(labels) if label is not None]
+        if rows:
+            wanted = [label for label in labels if label is not None]
+            found.append(classify(embedded.left[rows], wanted, classes, tower.embed_texts))
+    return found
+
+
+def _texts_of(shards: Shards, samples: Sequence[Sample]) -> dict[int, list[str]]:
+    """Left picture -> the texts of all pairs that it has in the shards of the samples."""
+    texts: dict[int, list[str]] = {sample.left_id: [] for sample in samples}
+    for number in sorted({sample.shard for sample in samples}):
+        shard = shards.get(number)
+        for sample in shards.samples(number):
+            if sample.left_id in texts:
+                texts[sample.left_id].append(shard.read(sample.position, TEXT).decode("utf-8", "replace"))
+    return texts
+
+
+def evaluate_version(
+    weights: Path,
+    dataset: Path,
+    *,
+    out: Path | None = None,
+    kinds: Sequence[str] | None = None,
+    most: int = 1000,
+    classes: Path | None = None,
+    holdout: float = 0.1,
+    threads: int = 0,
+    device: str = "auto",
+) -> tuple[dict[str, Any], Path | None]:
+    """Evaluates a saved tower on the held-out pairs of a version.
+
+    Args:
+        weights: What a run saved.
+        dataset: The version's folder.
+        out: Where `evaluation.json`, plots and the page go; made if absent. Default: nothing is written.
+        kinds: Which kinds. Default: all.
+        most: Pairs of a kind at most.
+        classes: File of classes, see `zero_shot.read_classes`.
+        holdout: Share held out by hash where the version's build held nothing out; trained on by whoever held out otherwise.
+        threads: CPU threads of torch; 0 leaves torch's choice.
+        device: `auto` takes CUDA where there is one.
+
+    Returns:
+        What `evaluation.json` holds, and the page.
+
+    Raises:
+        DataError: The version cannot be read, or has no such kind.
+        EvaluationError: The tower reads texts that are rendered otherwise, or nothing is held out.
+        ClassesError, ValueError: The classes or the weights are no such file.
+    """
+    sets = read_classes(classes) if classes is not None else []
+    if threads:
+        torch.set_num_threads(threads)
+    at = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    tower = load_tower(weights).to(at)
+    version = open_version(dataset)
+    drawn = str(version.render.get("digest") or "")
+    if tower.inputs.render_digest not in ("", drawn):
+        raise EvaluationError(
+            f"{weights} reads texts of render digest {tower.inputs.render_digest}, {dataset} has {drawn}"
+        )
+    wanted = list(version.kinds if kinds is None else kinds)
+    if missing := sorted(set(wanted) - set(version.kinds)):
+        raise DataError(
+            f"no shards of kind {', '.join(missing)}; this version has {', '.join(version.kinds) or 'none'}"
+        )
+    shards = Shards(version)
+    split = make_split(shards, wanted, share=holdout, most=most)
+    photo = PhotoRecipe(size=tower.inputs.size, antialias=tower.inputs.antialias)
+    decoder = Decoder(shards, photo=photo, patch=tower.config.patch, cut=tower.config.skip_blank)
+    evaluation = measure(tower, decoder, split.held, at, sets)
+    if not evaluation.kinds:
+        raise EvaluationError(f"{dataset}: no kind has two held-out pairs")
+    result = {
+        **evaluation.entries(),
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "manifest_sha256": version.manifest_sha256,
+        "size": tower.inputs.size,
+        "held_out": "by the build" if any(version.of(kind, HELD_OUT) for kind in wanted) else f"by hash, {holdout:g}",
+    }
+    page = None
+    if out is not None:
+        from pipelines.train.reference.report import write_report
+
+        out.mkdir(parents=True, exist_ok=True)
+        part = out / "evaluation.json.part"
+        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        part.replace(out / "evaluation.json")
+        page = write_report(out, result, evaluation, decoder)
+    return result, page
+
+
+if __name__ == "__main__":
+    import sys
+
+    from pipelines.train.reference.evaluate_command import main
+
+    sys.exit(main())

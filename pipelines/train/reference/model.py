@@ -1,22 +1,26 @@
-"""One small ViT that reads photographs and rendered text alike."""
+"""One ViT that reads photographs and rendered text alike: big_vision's, module by module, so that its weights fit.
+
+Sources: `big_vision/models/vit.py` and `big_vision/models/proj/clippo/one_tower.py` (shapes, norms, initial values).
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from pipelines.train.reference.inputs import Inputs, photo_tensor, text_tensor
 
 INITIAL_TEMPERATURE: Final[float] = 10.0
 MAX_TEMPERATURE: Final[float] = 100.0
+INITIAL_BIAS: Final[float] = -10.0
+NORM_EPS: Final[float] = 1e-6  # flax's; PyTorch's is 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,16 @@ class TowerConfig:
 
     Attributes:
         patch: px a side of a patch; photographs and rendered text must be whole multiples of it.
-        width: Channels of a token and of the embedding.
+        width: Channels of a token.
         depth: Encoder blocks.
         heads: Attention heads; they divide `width`.
         rows: Patch rows that the position table holds: those of a rendered text.
         columns: Patch columns that the position table holds.
         stem: How patches become tokens: `patch`, one linear map of a patch's pixels, as in CLIPPO; `conv`, three convolutions that
-            overlap patch borders, which learn to read sooner. `conv` needs patches of 16 px.
+            overlap patch borders; `glyph`, which reads sooner than both: the half patches that a letter of Unifont fills, mapped,
+            mixed with two neighbours on each side, and joined in twos. `conv` and `glyph` need patches of 16 px.
+        out_dim: Channels of the embedding, through one last linear map as in CLIPPO; 0: the pooled token itself, of `width`.
+        skip_blank: The patch rows below a text's last ink are not looked at. CLIPPO looks at them.
     """
 
     patch: int = 16
@@ -41,14 +48,22 @@ class TowerConfig:
     rows: int = 14
     columns: int = 14
     stem: str = "patch"
+    out_dim: int = 0
+    skip_blank: bool = True
 
 
 MODELS: Final[dict[str, dict[str, Any]]] = {
-    "tiny": {"width": 96, "depth": 2, "heads": 3, "stem": "conv"},
-    "S/16": {"width": 384, "depth": 12, "heads": 6},
-    "B/16": {"width": 768, "depth": 12, "heads": 12},
+    "tiny": {"width": 96, "depth": 2, "heads": 3, "stem": "glyph"},
+    "S/16": {"width": 384, "depth": 12, "heads": 6, "out_dim": 384},
+    "B/16": {"width": 768, "depth": 12, "heads": 12, "out_dim": 768},
+    "L/16": {"width": 1024, "depth": 24, "heads": 16, "out_dim": 1024},
 }
 """Names that the command line takes. `tiny` learns on two CPU cores; the others want a GPU."""
+
+
+def _mlp(width: int) -> nn.Sequential:
+    # flax's gelu is the tanh approximation unless told otherwise.
+    return nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
 
 
 class Block(nn.Module):
@@ -57,20 +72,18 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
+        self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.mlp = _mlp(width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Tokens [n, t, width] -> the same shape; `mask`, bool [n, 1, 1, t], is true where a token may be looked at."""
         n, tokens, width = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        seen = (
-            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, tokens, width)
-        )
-        x = x + self.out(seen)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.out(seen.transpose(1, 2).reshape(n, tokens, width))
         return x + self.mlp(self.norm2(x))
 
 
@@ -84,52 +97,71 @@ class MapHead(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
+        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.mlp = _mlp(width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Tokens [n, t, width] -> [n, width]; `mask` as in `Block`."""
         n, tokens, width = x.shape
         q = self.query(self.probe).view(1, 1, self.heads, width // self.heads).expand(n, -1, -1, -1).transpose(1, 2)
         k, v = self.key_value(x).view(n, tokens, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        pooled = self.out(
-            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(n, width)
-        )
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        pooled = self.out(seen.transpose(1, 2).reshape(n, width))
         return pooled + self.mlp(self.norm(pooled))
 
 
 class Tower(nn.Module):
-    """The one tower for both sides, with the temperature that the loss learns.
+    """The one tower for both sides, with the temperature and the bias that the loss learns.
 
-    The patch rows below a text's last ink are not looked at: their tokens are masked, or cut off where no text of a batch has
-    ink, so a text's embedding is the same in any batch. A picture of the position table's width takes the table's first rows; one
-    of another width, a photograph at another size, takes the table resampled.
+    Where `skip_blank` is set, tokens of patch rows below a text's last ink are masked, or cut off where no text of a batch has
+    ink there, so a text's embedding is the same in any batch. A picture of the position table's width takes the table's first rows;
+    one of another width, a photograph at another size, takes the table resampled.
+
+    Attributes:
+        config: Its shape.
+        inputs: What photographs and texts are turned into for it.
+        recompute: Whether blocks are computed again in the backward pass instead of kept (gradient checkpointing).
     """
 
-    def __init__(self, config: TowerConfig) -> None:
+    def __init__(self, config: TowerConfig, inputs: Inputs | None = None) -> None:
         super().__init__()
         self.config = config
+        self.inputs = inputs or Inputs(size=config.columns * config.patch)
+        self.recompute = False
         self.embed = _stem(config)
         self.positions = nn.Parameter(torch.randn(1, config.width, config.rows, config.columns) * 0.02)
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.head = MapHead(config.width, config.heads)
+        self.project = nn.Linear(config.width, config.out_dim) if config.out_dim else nn.Identity()
         self.log_temperature = nn.Parameter(torch.tensor(math.log(INITIAL_TEMPERATURE)))
+        self.bias = nn.Parameter(torch.tensor(INITIAL_BIAS))
+        if config.stem == "patch":
+            _initialise(self)
 
     @property
     def temperature(self) -> Tensor:
         """Factor of the cosines in the loss, a scalar; learned, 100 at most."""
         return self.log_temperature.clamp(max=math.log(MAX_TEMPERATURE)).exp()
 
-    def forward(self, pixels: Tensor, rows: Tensor | None = None) -> Tensor:
+    @property
+    def channels(self) -> int:
+        """Channels of an embedding."""
+        return self.config.out_dim or self.config.width
+
+    def forward(
+        self, pixels: Tensor, rows: Tensor | None = None, draws: Tensor | None = None, keep: float = 1.0
+    ) -> Tensor:
         """Gives a vector for each picture, the dot products of which the loss compares once they are brought to length 1.
 
         Args:
             pixels: float [n, 3 or 1, height, width] in -1..1, sides multiples of the patch; one channel means grey.
-            rows: int64 [n], patch rows of each picture that are looked at, from the top; at least 1. Default: all.
+            rows: int64 [n], patch rows of each picture with something on them, from the top; at least 1. Default: all.
+            draws: int64 [n], what the kept patches are drawn from. Default: all are kept.
+            keep: Share of the patches that are looked at, above 0: those with something on them before the others.
 
         Returns:
-            float [n, width], of any length.
+            float [n, channels], of any length.
 
         Raises:
             ValueError: A side is no multiple of the patch.
@@ -144,11 +176,54 @@ class Tower(nn.Module):
         x = self.embed(pixels).flatten(2).transpose(1, 2) + self._positions(down, across)
         mask = None
         if rows is not None:
-            seen = torch.arange(down, device=x.device) < rows[:, None]
-            mask = seen.repeat_interleave(across, dim=1)[:, None, None]
+            mask = (torch.arange(down, device=x.device) < rows[:, None]).repeat_interleave(across, dim=1)
+        if draws is not None and keep < 1:
+            chosen = choose_patches(draws, down * across, keep, mask)
+            x = x.gather(1, chosen[:, :, None].expand(-1, -1, x.shape[2]))
+            mask = None if mask is None else mask.gather(1, chosen)
+        if mask is not None:
+            mask = mask[:, None, None]
         for block in self.blocks:
-            x = block(x, mask)
-        return self.head(self.norm(x), mask)
+            again = self.recompute and torch.is_grad_enabled()
+            x = checkpoint(block, x, mask, use_reentrant=False) if again else block(x, mask)
+        return self.project(self.head(self.norm(x), mask))
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Any], batch: int = 64) -> Tensor:
+        """Photographs -> float32 [n, channels], rows of length 1.
+
+        Args:
+            images: Files' bytes (JPEG, PNG, WebP), paths of such files, or Pillow images.
+            batch: How many are embedded at once. Default: 64.
+
+        Raises:
+            ValueError, OSError: One cannot be decoded.
+        """
+        return self._embed([photo_tensor(images[i : i + batch], self.inputs) for i in range(0, len(images), batch)])
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str], batch: int = 64) -> Tensor:
+        """Texts, rendered as in training -> float32 [n, channels], rows of length 1.
+
+        Args:
+            texts: Any texts.
+            batch: How many are embedded at once. Default: 64.
+
+        Raises:
+            ValueError: The renderer here draws otherwise than the one the tower was trained with.
+        """
+        parts = [text_tensor(texts[i : i + batch], self.inputs, self.config.patch) for i in range(0, len(texts), batch)]
+        return self._embed(parts)
+
+    def _embed(self, parts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
+        was_training = self.training
+        self.eval()
+        device, found = self.positions.device, []
+        for pixels, rows in parts:
+            seen = rows.to(device) if rows is not None and self.config.skip_blank else None
+            found.append(functional.normalize(self(pixels.to(device), seen).float(), dim=-1))
+        self.train(was_training)
+        return torch.cat(found) if found else torch.empty(0, self.channels)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         table = self.positions
@@ -157,12 +232,43 @@ class Tower(nn.Module):
         return table[:, :, :rows].flatten(2).transpose(1, 2)
 
 
+def choose_patches(draws: Tensor, tokens: int, keep: float, mask: Tensor | None) -> Tensor:
+    """Draws the patches that are looked at, as FLIP (https://arxiv.org/abs/2212.00794) and Pixel-BERT's random pixel sampling do.
+
+    Args:
+        draws: int64 [n], what to draw from: the same for the same picture and epoch, so with any number of workers.
+        tokens: Patches of a picture.
+        keep: Share that is kept, above 0.
+        mask: bool [n, tokens], patches with something on them; these are kept first. Default: all are alike.
+
+    Returns:
+        int64 [n, max(1, round(keep * tokens))], ascending.
+    """
+    # A hash of picture and patch: multiplying and shifting as splitmix64 does, with int64's wrapping.
+    x = draws[:, None] + torch.arange(1, tokens + 1, device=draws.device) * -7046029254386353131
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
+        x = (x ^ (x >> shift)) * factor
+    x = (x ^ (x >> 31)) & (2**62 - 1)
+    if mask is not None:
+        x = torch.where(mask, x, x + 2**62)
+    return x.topk(max(1, round(keep * tokens)), largest=False).indices.sort().values
+
+
 def _stem(config: TowerConfig) -> nn.Module:
     """Pictures [n, 3, h, w] -> tokens [n, width, h / patch, w / patch]."""
     if config.stem == "patch":
         return nn.Conv2d(3, config.width, config.patch, config.patch)
-    if config.stem != "conv" or config.patch != 16:
+    if config.stem not in ("conv", "glyph") or config.patch != 16:
         raise ValueError(f"no stem {config.stem!r} for patches of {config.patch} px")
+    if config.stem == "glyph":
+        # A word begins in either half of a patch: seen by halves, it is the same word.
+        return nn.Sequential(
+            nn.Conv2d(3, 64, (16, 8), (16, 8)),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(64, 96, (1, 5), padding=(0, 2)),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(96, config.width, (1, 2), (1, 2)),
+        )
     return nn.Sequential(
         nn.Conv2d(3, 8, 8, 4, 2),
         nn.GELU(approximate="tanh"),
@@ -172,57 +278,60 @@ def _stem(config: TowerConfig) -> nn.Module:
     )
 
 
-def make_tower(name: str, *, rows: int, columns: int, patch: int = 16) -> Tower:
+@torch.no_grad()
+def _initialise(tower: Tower) -> None:
+    """big_vision's initial values: Glorot for every kernel, 1/sqrt(width) for positions, LeCun for the patches and the last map."""
+    width = tower.config.width
+    for module in tower.modules():
+        if isinstance(module, nn.Linear):
+            # A kernel that holds q, k and v side by side is three kernels of width x width.
+            for kernel in (
+                module.weight.split(width) if module.out_features in (2 * width, 3 * width) else [module.weight]
+            ):
+                nn.init.xavier_uniform_(kernel)
+            nn.init.zeros_(module.bias)
+    for block in [*tower.blocks, tower.head]:
+        for layer in (block.mlp[0], block.mlp[2]):
+            nn.init.normal_(layer.bias, std=1e-6)
+    for layer in (tower.embed, tower.project):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            # flax divides by the deviation that is left of a normal one which is cut at two sigma.
+            sigma = layer.weight[0].numel() ** -0.5 / 0.87962566
+            nn.init.trunc_normal_(layer.weight, std=sigma, a=-2 * sigma, b=2 * sigma)
+            nn.init.zeros_(layer.bias)
+    nn.init.normal_(tower.positions, std=width**-0.5)
+    bound = (6 / (1 + width)) ** 0.5
+    nn.init.uniform_(tower.head.probe, -bound, bound)
+
+
+def make_tower(
+    name: str, *, rows: int, columns: int, patch: int = 16, inputs: Inputs | None = None, **changes: Any
+) -> Tower:
     """A tower by name with a position table of `rows` x `columns` patches, weights drawn from torch's global generator.
+
+    Args:
+        name: One of `MODELS`.
+        rows, columns: Patches of a rendered text.
+        patch: px a side.
+        inputs: What photographs and texts are turned into. Default: squares of the table's width, CLIPPO's rendering.
+        changes: Other fields of `TowerConfig`.
 
     Raises:
         ValueError: There is no model of that name.
     """
     if name not in MODELS:
         raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
-    return Tower(TowerConfig(patch=patch, rows=rows, columns=columns, **MODELS[name]))
+    return Tower(TowerConfig(patch=patch, rows=rows, columns=columns, **{**MODELS[name], **changes}), inputs)
 
 
-def save_tower(path: Path, tower: Tower) -> None:
-    """Writes the weights in the safetensors format (float32), the config in its metadata. No pickle.
+def flops_per_picture(config: TowerConfig, tokens: float) -> float:
+    """Floating-point operations of one forward pass of one picture: two for each multiplication of a matrix product.
 
-    Args:
-        path: The file; replaced if there.
-        tower: On any device.
+    The usual count (PaLM's appendix B, https://arxiv.org/abs/2204.02311): per block 24 t d^2 for its kernels and 4 t^2 d for
+    attention, with t tokens and d channels; beside these the patches, the pooling head and the last map. A backward pass costs
+    twice as much; what is computed again to save memory does not count as use.
     """
-    header: dict[str, Any] = {"__metadata__": {"config": json.dumps(dataclasses.asdict(tower.config))}}
-    blobs: list[bytes] = []
-    at = 0
-    for name, tensor in sorted(tower.state_dict().items()):
-        data = tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + len(data)]}
-        blobs.append(data)
-        at += len(data)
-    text = json.dumps(header, sort_keys=True).encode()
-    text += b" " * (-len(text) % 8)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    part.replace(path)
-
-
-def load_tower(path: Path) -> Tower:
-    """Reads what `save_tower` wrote, in evaluation mode.
-
-    Raises:
-        ValueError: The file is no such file, or a weight is missing, surplus or of another shape.
-    """
-    data = path.read_bytes()
-    try:
-        (length,) = struct.unpack_from("<Q", data)
-        header = json.loads(data[8 : 8 + length])
-        config = TowerConfig(**json.loads(header.pop("__metadata__")["config"]))
-        state = {}
-        for name, entry in header.items():
-            start, stop = (8 + length + offset for offset in entry["data_offsets"])
-            values = np.frombuffer(data[start:stop], dtype="<f4").reshape(entry["shape"])
-            state[name] = torch.from_numpy(values.copy())
-        tower = Tower(config)
-        tower.load_state_dict(state)
-    except (struct.error, KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a tower's weights: {error}") from error
-    return tower.eval()
+    t, d = tokens, config.width
+    blocks = config.depth * (24 * t * d**2 + 4 * t**2 * d)
+    head = 4 * t * d**2 + 4 * t * d + 2 * d**2 * (1 + 1 + 8)
+    return blocks + head + 2 * t * d * 3 * config.patch**2 + 2 * d * config.out_dim

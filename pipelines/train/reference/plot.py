@@ -16,6 +16,9 @@ from pipelines.train.reference.geometry import Similarities, principal
 MOST_DOTS: Final[int] = 500
 """Points of a cloud that are drawn."""
 _BINS: Final[int] = 60
+_SMALL: Final[tuple[int, int]] = (720, 520)
+_ASPECT: Final[float] = (720 - 102) / (520 - 108)
+"""Width of the axes of a small chart to their height."""
 
 
 def plot_losses(path: Path, losses: Mapping[str, Sequence[tuple[int, float]]], chance: float, title: str) -> None:
@@ -73,7 +76,9 @@ def plot_similarities(path: Path, found: Similarities, title: str) -> None:
         for part in (found.matched, found.unmatched)
     ]
     top = max(max(heights[0]), max(heights[1]))
-    chart = Chart(title, x="cosine", y="density", x_range=(float(edges[0]), float(edges[-1])), y_range=(0, top * 1.15))
+    chart = Chart(
+        title, x="cosine", y="density", x_range=(float(edges[0]), float(edges[-1])), y_range=(0, top * 1.15), size=_SMALL
+    )  # fmt: skip
     for values, name, colour in zip(heights, ("matched pairs", "unmatched pairs"), COLOURS, strict=False):
         chart.steps(edges.tolist(), values, colour, name)
     chart.save(path)
@@ -90,10 +95,11 @@ def plot_sides(path: Path, left: Tensor, right: Tensor, names: tuple[str, str], 
     """
     places = principal([left, right])
     every = torch.cat(places)
-    reach = max(1e-3, float(every.abs().max())) * 1.08
+    reach = max(1e-3, float(every[:, 1].abs().max()), float(every[:, 0].abs().max()) / _ASPECT) * 1.08
+    wide = reach * _ASPECT  # distances are the same along both axes
     chart = Chart(
-        title, x="first principal component", y="second principal component", x_range=(-reach, reach),
-        y_range=(-reach, reach), size=(720, 700),
+        title, x="first principal component", y="second principal component", x_range=(-wide, wide),
+        y_range=(-reach, reach), size=_SMALL,
     )  # fmt: skip
     for cloud, name, colour in zip(places, names, COLOURS, strict=False):
         some = cloud[:: max(1, -(-len(cloud) // MOST_DOTS))].tolist()

@@ -113,9 +113,6 @@ def write_report(
     evaluation: Evaluation,
     decoder: Decoder,
     rows: Sequence[Mapping[str, Any]] = (),
-    *,
-    version: str,
-    background: int,
 ) -> Path:
     """Draws the plots and writes `report.html` beside them.
 
@@ -125,12 +122,11 @@ def write_report(
         evaluation: Of the finished tower.
         decoder: Reads the pictures that are shown.
         rows: Of metrics.jsonl.
-        version: What the version is called.
-        background: Level of a rendered text's ground, 0..255.
 
     Returns:
         The page, some MB at most.
     """
+    version = decoder.shards.version
     plots = draw_plots(
         out, evaluation, rows, title=f"{result.get('model', 'tower')}, batch {result.get('batch_size', '-')}",
         chance=float(result.get("loss_chance") or 0.0),
@@ -143,7 +139,7 @@ def write_report(
     control = str(result.get("control") or "none")
     page = environment.from_string(source).render(
         heading="Training run" if "steps" in result else "Evaluation",
-        version=_short(version),
+        version=_short(version.folder.name),
         manifest=_short(result.get("manifest_sha256", "-")),
         status=_short(result.get("status", "")),
         control="" if control == "none" else _short(control),
@@ -151,7 +147,7 @@ def write_report(
         kinds=kinds,
         zero_shot=list(evaluation.zero_shot),
         plots=[(_file(path), what) for path, what in plots],
-        samples=[_found(kind, embedded, decoder, background) for kind, embedded in evaluation.kinds.items()],
+        samples=[_found(kind, embedded, decoder, version.background) for kind, embedded in evaluation.kinds.items()],
         settings=_settings(result),
     )
     part = out / f"{REPORT}.part"

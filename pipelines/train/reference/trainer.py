@@ -2,241 +2,273 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.train.reference.batches import Batches
+from pipelines.train.reference import checkpoint as checkpoints
 from pipelines.train.reference.config import TrainConfig, TrainingError
-from pipelines.train.reference.decode import Batch, Decoder
-from pipelines.train.reference.embed import to_tensor
-from pipelines.train.reference.evaluate import evaluate
-from pipelines.train.reference.loss import contrastive_loss, false_negatives, standardised, unit
-from pipelines.train.reference.model import Tower, make_tower, save_tower
-from pipelines.train.reference.plan import Plan
-from pipelines.train.reference.plot import plot_losses
-from pipelines.train.reference.split import distinct, split
-from pipelines.train.reference.version import DataError, Sample, Version, open_version
+from pipelines.train.reference.decode import Batch
+from pipelines.train.reference.distributed import World, join
+from pipelines.train.reference.evaluate import Evaluation, measure
+from pipelines.train.reference.loader import Loader
+from pipelines.train.reference.loss import Objective
+from pipelines.train.reference.metrics import METRICS, Metrics, read_metrics
+from pipelines.train.reference.opening import open_decoder, open_plan, open_shards, open_tower
+from pipelines.train.reference.optimise import make_optimiser, schedule
+from pipelines.train.reference.progress import Progress, loss_of_chance
+from pipelines.train.reference.report import write_report
+from pipelines.train.reference.split import make_split
+from pipelines.train.reference.step import Embedder, StepOptions, backward
+from pipelines.train.reference.usage import peak_memory, training_flops
+from pipelines.train.reference.version import open_version, resolve_mix
+from pipelines.train.reference.weights import save_tower
+from pipelines.train.reference.zero_shot import read_classes
 
 RESULT: Final[str] = "result.json"
-METRICS: Final[str] = "metrics.jsonl"
 WEIGHTS: Final[str] = "weights.safetensors"
-PLOT: Final[str] = "loss.png"
-
-
-@dataclass(slots=True)
-class _Run:
-    """What a run gathers on its way."""
-
-    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    all_losses: list[float] = field(default_factory=list)
-    samples: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-    status: str = "complete"
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
-    """Trains, writes metrics, weights and plot, and last `result.json`.
+    """Trains, or goes on where the folder's newest checkpoint stands; writes metrics, weights and plot, and last `result.json`.
+
+    Called by every worker of a run; the first one writes.
 
     Returns:
-        What `result.json` holds.
+        What `result.json` holds; nothing at the other workers.
 
     Raises:
         DataError: The version cannot be trained on.
-        TrainingError: The loss is no number.
-        ValueError: The model's name or the photographs' size is wrong.
+        TrainingError: The loss is no number, or the folder holds another run's checkpoints.
+        ValueError: A name, a size or a number of workers does not fit.
+        WorkerLostError: Another worker ended or fell silent.
     """
-    began = time.perf_counter()
     if config.threads:
         torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    version, mix = _open(config)
-    train_samples, held = {}, {}
-    for kind in mix:
-        if kind in version.held:
-            train_samples[kind] = list(version.samples[kind])
-            held[kind] = distinct(version.held[kind], config.holdout_most)
-        else:
-            train_samples[kind], held[kind] = split(
-                version.samples[kind], share=config.holdout, most=config.holdout_most
-            )
-        if len(train_samples[kind]) < 2:
-            raise DataError(f"{kind}: {len(train_samples[kind])} samples to train on, at least 2 are needed")
-    device = torch.device(config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
-    tower = _make(config, version).to(device)
-    config.out.mkdir(parents=True, exist_ok=True)
-    for name in (RESULT, METRICS):
-        (config.out / name).unlink(missing_ok=True)
-    decoder = Decoder(version, size=config.size, patch=tower.config.patch)
-    plan = Plan({k: len(v) for k, v in train_samples.items()}, mix, config.batch_size, config.seed)
-    sizes = " ".join(f"{kind}={len(train_samples[kind])}+{len(held[kind])}" for kind in plan.mix)
-    print(f"model={config.model} device={device} threads={torch.get_num_threads()} train+heldout: {sizes}", flush=True)
-    run = _fit(config, tower, decoder, plan, train_samples, device)
-    found = evaluate(tower, decoder, held, device)
-    save_tower(config.out / WEIGHTS, tower)
-    chance = {kind: math.log(size) for kind, size in plan.batch.items()}
-    plot_losses(config.out / PLOT, run.losses, max(chance.values()), f"{config.model}, batch {config.batch_size}")
-    edge = max(1, round(len(run.all_losses) * 0.05))
-    result = {
-        "status": run.status,
-        "steps": len(run.all_losses),
-        "samples": run.samples,
-        "loss_first": _mean(run.all_losses[:edge]),
-        "loss_last": _mean(run.all_losses[-edge:]),
-        "loss_chance": sum(plan.mix[kind] * chance[kind] for kind in plan.mix),
-        "loss_last_by_kind": {
-            kind: _mean([v for _, v in p[-max(1, len(p) // 20) :]]) for kind, p in run.losses.items()
-        },
-        **found,
-        "samples_per_s": run.samples / max(run.seconds, 1e-9),
-        "wait_share": run.waited / max(run.seconds, 1e-9),
-        "seconds": time.perf_counter() - began,
-        "model": config.model,
-        "parameters": sum(p.numel() for p in tower.parameters()),
-        "temperature": tower.temperature.item(),
-        "batch_size": config.batch_size,
-        "size": config.size,
-        "seed": config.seed,
-        "mix": plan.mix,
-        "control": config.control,
-        "device": str(device),
-        "manifest_sha256": version.manifest_sha256,
-        "torch": torch.__version__,
-    }
-    part = config.out / f"{RESULT}.part"
-    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    part.replace(config.out / RESULT)
-    return result
-
-
-def _open(config: TrainConfig) -> tuple[Version, dict[str, float]]:
-    asked = {kind: weight for kind, weight in config.mix.items() if weight > 0}
-    version = open_version(config.dataset, list(asked) or None, manifest_sha256=config.manifest_sha256)
-    mix = asked or {kind: weight for kind, weight in version.mix.items() if weight > 0}
-    mix = mix or dict.fromkeys(version.samples, 1.0)
-    missing = sorted(set(mix) - set(version.samples))
-    if missing:
-        raise DataError(
-            f"no shards of kind {', '.join(missing)}; this version has {', '.join(version.samples) or 'none'}"
-        )
-    return version, mix
-
-
-def _make(config: TrainConfig, version: Version) -> Tower:
-    width, height = version.text_size
-    patch = 16
-    if width % patch or height % patch or config.size % patch or config.size < patch:
-        raise ValueError(
-            f"sides must be multiples of {patch} px: text is {width} x {height}, photographs {config.size}"
-        )
-    return make_tower(config.model, rows=height // patch, columns=width // patch, patch=patch)
-
-
-def _fit(
-    config: TrainConfig,
-    tower: Tower,
-    decoder: Decoder,
-    plan: Plan,
-    samples: Mapping[str, Sequence[Sample]],
-    device: torch.device,
-) -> _Run:
-    matrices = [p for p in tower.parameters() if p.ndim > 1]
-    vectors = [p for p in tower.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    rights = _shuffled(samples, config.seed) if config.control == "shuffled" else None
-    batches = Batches(decoder, plan, samples, rights=rights)
-    run = _Run()
-    began = time.perf_counter()
+    world = join(config.device, timeout_seconds=config.timeout_seconds)
     try:
-        with (config.out / METRICS).open("w", encoding="utf-8") as metrics:
-            for step in range(1, config.steps + 1):
-                batch = next(batches)
-                rate = config.learning_rate * schedule(step, config.steps, config.warm_up)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                share = (
-                    max(0.0, 1.0 - (step - 1) / (config.standardise * config.steps)) if config.standardise > 0 else 0.0
-                )
-                loss = _loss(tower, batch, device, standardise=share, mask=config.mask_repeats)
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise TrainingError(f"step {step}: the loss on {batch.kind} is {value}; try a lower learning rate")
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
-                optimiser.step()
-                _note(run, batch, step, value, time.perf_counter() - began, batches.waited)
-                row = {"step": step, "kind": batch.kind, "loss": value, "learning_rate": rate, "standardise": round(share, 4),
-                       "temperature": round(tower.temperature.item(), 4), "samples_per_s": round(run.samples / run.seconds, 2),
-                       "seconds": round(run.seconds, 3), "wait_share": round(run.waited / run.seconds, 4)}  # fmt: skip
-                metrics.write(json.dumps(row) + "\n")
-                if step % config.log_every == 0 or step == config.steps:
-                    metrics.flush()
-                    _say(run, step, config)
-                if config.max_seconds is not None and run.seconds > config.max_seconds and step < config.steps:
-                    run.status = "time limit"
-                    break
+        return _Run(config, world).run()
     finally:
-        batches.close()
-    return run
+        world.close()
 
 
-def schedule(step: int, steps: int, warm_up: float) -> float:
-    """Factor of the learning rate at a step, 1..steps: a linear rise, then half a cosine down to 0."""
-    rise = max(1, round(steps * warm_up))
-    if step <= rise:
-        return step / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+class _Run:
+    """One run, at one worker: opened, fitted, evaluated."""
 
+    def __init__(self, config: TrainConfig, world: World) -> None:
+        self.began = time.perf_counter()
+        self.config, self.world = config, world
+        torch.manual_seed(config.seed)
+        self.version = open_version(config.dataset, manifest_sha256=config.manifest_sha256)
+        self.mix = resolve_mix(self.version, config.mix)
+        self.classes = read_classes(config.classes) if config.classes is not None else []
+        self.tower = open_tower(config, self.version).to(world.device)
+        world.same(self.tower.parameters())
+        config.out.mkdir(parents=True, exist_ok=True)
+        self.id = hashlib.sha256(f"{config.digest()}:{self.version.manifest_sha256}".encode()).hexdigest()
+        if config.fresh and world.first:
+            checkpoints.remove(config.out)
+        self.resumed = None if config.fresh else checkpoints.load_newest(config.out, self.id)
+        if not world.agree(self.resumed.step if self.resumed else 0):
+            raise TrainingError(
+                f"the workers see different checkpoints in {config.out}: it must be one folder for all of them"
+            )
+        shards = open_shards(config, self.version)
+        if config.verify == "start":
+            shards.verify([n for kind in self.mix for n in self.version.of(kind)])
+        self.split = make_split(shards, self.mix, share=config.holdout, most=config.holdout_most)
+        self.decoder = open_decoder(config, shards, self.tower)
+        lanes = self.resumed.lanes if self.resumed else 0
+        self.plan = open_plan(config, self.version, self.mix, self.split, world, lanes)
+        self.progress = Progress()
+        bf16 = config.precision == "bfloat16" or (config.precision == "auto" and world.device.type == "cuda")
+        self.options = StepOptions(config.chunk, bf16, config.keep_photo, config.keep_text)
 
-def _loss(tower: Tower, batch: Batch, device: torch.device, *, standardise: float, mask: bool) -> Tensor:
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        left = tower(*_inputs(batch.left, batch.left_rows, device))
-        right = tower(*_inputs(batch.right, batch.right_rows, device))
-    ignore = None
-    if mask:
-        ids = torch.from_numpy(batch.left_ids).to(device), torch.from_numpy(batch.right_ids).to(device)
-        ignore = false_negatives(*ids)
-    return contrastive_loss(
-        unit(standardised(left, standardise)), unit(standardised(right, standardise)), tower.temperature, ignore
-    )
+    def run(self) -> dict[str, Any]:
+        """Trains, evaluates and writes the result."""
+        config, world = self.config, self.world
+        if world.first:
+            (config.out / RESULT).unlink(missing_ok=True)
+            sizes = " ".join(f"{k}={self.split.trained_on(k)}+{len(self.split.held[k])}" for k in self.plan.kinds)
+            at = f" resumed_at={self.resumed.step}" if self.resumed else ""
+            print(f"model={config.model} device={world.device} workers={world.size} threads={torch.get_num_threads()} "
+                  f"text={self.decoder.texts.way}{at} train+heldout: {sizes}", flush=True)  # fmt: skip
+        self._fit()
+        if not world.first:
+            return {}
+        save_tower(config.out / WEIGHTS, self.tower)
+        evaluation = self._measure()
+        result = {**self.progress.summary(), **evaluation.entries(), **self._facts(loss_of_chance(config, self.plan))}
+        if config.report:
+            write_report(config.out, result, evaluation, self.decoder, read_metrics(config.out / METRICS))
+        part = config.out / f"{RESULT}.part"
+        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        part.replace(config.out / RESULT)
+        return result
 
+    def _measure(self) -> Evaluation:
+        return measure(self.tower, self.decoder, self.split.held, self.world.device, self.classes)
 
-def _inputs(pixels: np.ndarray, rows: np.ndarray | None, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """A side of a batch as the tower takes it."""
-    return to_tensor(pixels, device), None if rows is None else torch.from_numpy(rows).to(device)
+    def _fit(self) -> None:
+        config, world, progress = self.config, self.world, self.progress
+        optimiser = make_optimiser(config.optimiser, self.tower.named_parameters(), weight_decay=config.weight_decay)
+        done = self._restore(optimiser)
+        forward = torch.compile(self.tower, dynamic=True) if config.compile else None
+        embedder = Embedder(self.tower, self.options, forward)  # type: ignore[arg-type]
+        objective = Objective(config.loss, config.mask_repeats)
+        pin = world.device.type == "cuda"
+        left = config.steps - done
+        loader = Loader(self.decoder, self.plan, left, workers=config.workers, ahead=config.ahead, pin=pin)
+        began, waited_before = time.perf_counter() - progress.seconds, progress.waited
+        with contextlib.ExitStack() as stack:
+            stack.callback(loader.close)
+            metrics = stack.enter_context(Metrics(config.out, after=done)) if world.first else None
+            for row in metrics.rows if metrics else ():
+                progress.note(row["step"], row["losses"], row["loss"])
+            for step in range(done + 1, config.steps + 1):
+                batch = next(loader)
+                progress.flops += training_flops(batch, self.tower.config, self.options)
+                batch = batch.to(world.device)
+                rate = self._set_rate(optimiser, step)
+                share = max(0.0, 1.0 - (step - 1) / (config.standardise * config.steps)) if config.standardise else 0.0
+                optimiser.zero_grad(set_to_none=True)
+                rows = backward(embedder, objective, batch, world, standardise=share)
+                late = config.max_seconds is not None and time.perf_counter() - began > config.max_seconds
+                losses, mean, stop = self._share(batch, rows, late=late)
+                norm = self._clip(step, losses, mean)
+                optimiser.step()
+                progress.note(step, losses, mean)
+                progress.samples += len(batch) * world.size
+                progress.seconds = time.perf_counter() - began
+                progress.waited = waited_before + loader.waited
+                last = stop or step == config.steps
+                if metrics:
+                    row = self._row(step, losses, mean, rate, share, norm)
+                    if config.evaluate_every and (step % config.evaluate_every == 0 or last):
+                        before = time.perf_counter()
+                        row["evaluation"] = self._measure().entries()
+                        began += time.perf_counter() - before  # no time of training
+                    metrics.write(row)
+                    if step % config.log_every == 0 or last:
+                        metrics.flush()  # first: who reads the line may look for the step
+                        print(progress.line(step, config), flush=True)
+                    if config.checkpoint_every and (step % config.checkpoint_every == 0 or last):
+                        metrics.flush()
+                        self._save(step, optimiser, loader)
+                if stop and step < config.steps:
+                    progress.status = "time limit"
+                    break
 
+    def _set_rate(self, optimiser: torch.optim.Optimizer, step: int) -> float:
+        config = self.config
+        factor = schedule(
+            step,
+            config.steps,
+            config.warm_up,
+            decay=config.decay,
+            cool_down=config.cool_down,
+            timescale=config.timescale,
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * factor
+        return config.learning_rate * factor
 
-def _shuffled(samples: Mapping[str, Sequence[Sample]], seed: int) -> dict[str, np.ndarray]:
-    found = {}
-    for kind, listed in samples.items():
-        digest = hashlib.sha256(f"{seed}:shuffled:{kind}".encode()).digest()
-        found[kind] = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big"))).permutation(len(listed))
-    return found
+    def _share(self, batch: Batch, rows: Tensor, *, late: bool) -> tuple[dict[str, float], float, bool]:
+        """Kind -> mean loss, the mean of all, and whether any worker is out of time: the same at every worker."""
+        kinds = len(batch.names)
+        values = torch.zeros(2 * kinds + 1, dtype=torch.float64, device=rows.device)
+        values[:kinds].index_add_(0, batch.kinds, rows.double())
+        values[kinds : 2 * kinds] = torch.bincount(batch.kinds, minlength=kinds)
+        values[-1] = float(late)
+        found = self.world.total(values).tolist()
+        sums, counts = found[:kinds], found[kinds : 2 * kinds]
+        losses = {name: s / n for name, s, n in zip(batch.names, sums, counts, strict=True) if n}
+        return losses, sum(sums) / sum(counts), found[-1] > 0
 
+    def _clip(self, step: int, losses: dict[str, float], mean: float) -> float:
+        """Cuts the gradients' norm, and gives it as it was. The same at every worker, so that all of them fail together.
 
-def _note(run: _Run, batch: Batch, step: int, loss: float, seconds: float, waited: float) -> None:
-    run.losses.setdefault(batch.kind, []).append((step, loss))
-    run.all_losses.append(loss)
-    run.samples += len(batch.left_ids)
-    run.seconds, run.waited = seconds, waited
+        Raises:
+            TrainingError: The loss or the norm is no number.
+        """
+        if not math.isfinite(mean):
+            bad = ", ".join(kind for kind, loss in losses.items() if not math.isfinite(loss))
+            raise TrainingError(f"step {step}: the loss on {bad or 'the batch'} is {mean}; try a lower learning rate")
+        norm = float(nn.utils.clip_grad_norm_(self.tower.parameters(), self.config.clip or math.inf))
+        if not math.isfinite(norm):
+            raise TrainingError(f"step {step}: the norm of the gradients is {norm}; try a lower learning rate")
+        return norm
 
+    def _restore(self, optimiser: torch.optim.Optimizer) -> int:
+        """Puts the checkpoint's state back; returns its step, 0 without one."""
+        found = self.resumed
+        if found is None:
+            return 0
+        self.tower.load_state_dict(found.tower)
+        optimiser.load_state_dict(found.optimiser)
+        self.plan.state = found.plan.copy()
+        self.progress.samples, self.progress.seconds = found.samples, found.seconds
+        self.progress.waited, self.progress.began_at = found.waited, found.seconds
+        return found.step
 
-def _say(run: _Run, step: int, config: TrainConfig) -> None:
-    recent = run.all_losses[-config.log_every :]
-    print(f"step={step} of={config.steps} loss={_mean(recent):.4f} samples_per_s={run.samples / run.seconds:.1f} "
-          f"seconds={run.seconds:.1f} wait_share={run.waited / run.seconds:.3f}", flush=True)  # fmt: skip
+    def _save(self, step: int, optimiser: torch.optim.Optimizer, loader: Loader) -> None:
+        state = checkpoints.Checkpoint(
+            step=step,
+            tower=self.tower.state_dict(),
+            optimiser=optimiser.state_dict(),
+            plan=loader.state,
+            run=self.id,
+            lanes=self.plan.lanes,
+            seconds=self.progress.seconds,
+            waited=self.progress.waited,
+            samples=self.progress.samples,
+        )
+        checkpoints.save(self.config.out, state, keep=self.config.keep_checkpoints)
 
+    def _row(
+        self, step: int, losses: dict[str, float], mean: float, rate: float, share: float, norm: float
+    ) -> dict[str, Any]:
+        rates, mfu = self.progress.rates(), self.progress.mfu(self.world.device)
+        row = {
+            "step": step,
+            "kind": "+".join(losses),
+            "loss": mean,
+            "losses": losses,
+            "learning_rate": rate,
+            "standardise": round(share, 4),
+            "gradient_norm": norm,
+            "temperature": round(self.tower.temperature.item(), 4),
+            "seconds": round(self.progress.seconds, 3),
+            **{name: round(value, 4) for name, value in rates.items()},
+        }
+        return row if mfu is None else {**row, "mfu": round(mfu, 4)}
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    def _facts(self, chance: dict[str, float]) -> dict[str, Any]:
+        """Entries of `result.json` that say what was run, and on what."""
+        config, device = self.config, self.world.device
+        return {
+            "loss_chance": sum(self.mix[kind] * chance[kind] for kind in self.mix),
+            "mfu": self.progress.mfu(device),
+            "peak_memory_bytes": peak_memory(device),
+            "seconds": time.perf_counter() - self.began,
+            "model": config.model,
+            "parameters": sum(p.numel() for p in self.tower.parameters()),
+            "temperature": self.tower.temperature.item(),
+            "batch_size": config.batch_size,
+            "size": config.size,
+            "seed": config.seed,
+            "mix": self.mix,
+            "batches": config.batches,
+            "control": config.control,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+            "workers": self.world.size,
+            "resumed_at": self.resumed.step if self.resumed else None,
+            "manifest_sha256": self.version.manifest_sha256,
+            "torch": torch.__version__,
+        }

@@ -1,23 +1,21 @@
-"""Opens a published version for training: by its manifest, verified, with nothing trusted."""
+"""Opens a published version for training: by its manifest, never by a glob, and with nothing trusted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, Final
+
+from pipelines import storage
 
 MANIFEST: Final[str] = "MANIFEST.json"
+PHOTOGRAPHS: Final[str] = "image_alt"
 TRAIN: Final[str] = "train"
 HELD_OUT: Final[str] = "validation"
-PHOTOGRAPHS: Final[str] = "image_alt"
-MAX_MEMBER_BYTES: Final[int] = 64 << 20
-_MEMBER = re.compile(r"([0-9a-f]{1,128})\.(jpg|png|webp|text\.png|txt|json)")
-_LEFT: Final[tuple[str, ...]] = ("jpg", "png", "webp")
+_HEX: Final[frozenset[str]] = frozenset("0123456789abcdef")
 
 
 class DataError(Exception):
@@ -25,98 +23,136 @@ class DataError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Where one pair lies, and what tells it from others.
+class Shard:
+    """What the manifest promises of one tar.
 
     Attributes:
-        key: The sample's key.
-        shard: Index into `Version.shards`.
-        left: Offset and length in bytes of the left picture inside the shard.
-        right: The same of the right text's picture.
-        left_id: 63 bits of the hash of the left picture's bytes.
-        right_id: 63 bits of the hash of the right text.
+        path: The file.
+        kind: Of all its samples.
+        split: `train` or `validation`, what the build held out; a manifest that does not say means `train`.
+        bytes: Length of the file.
+        sha256: Hex digest of the file.
+        samples: How many it holds.
+        url: Where it lies in an object store, and `path` is what messages call it; empty for a file.
     """
 
-    key: str
-    shard: int
-    left: tuple[int, int]
-    right: tuple[int, int]
-    left_id: int
-    right_id: int
+    path: Path
+    kind: str
+    split: str
+    bytes: int
+    sha256: str
+    samples: int
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A verified version.
+    """A published version, as its manifest describes it. No shard has been opened yet.
 
     Attributes:
         folder: Where it lies.
         manifest_sha256: Hex digest of the manifest's bytes.
-        shards: Paths of the shards.
-        samples: Kind -> its samples to train on, in the order of shards and keys.
-        held: Kind -> the samples that the build held out, in the same order; only kinds with any.
+        shards: Every shard, in the manifest's order. A shard is named by its position here.
         mix: Kind -> weight, as published; empty if the manifest names none.
+        render: The manifest's `render`: `spec`, and, where it names them, `digest` and `font`.
         text_size: (width, height) in px of a rendered text.
         background: Grey level 0..255 of a rendered text's ground.
     """
 
     folder: Path
     manifest_sha256: str
-    shards: tuple[Path, ...]
-    samples: Mapping[str, tuple[Sample, ...]]
-    held: Mapping[str, tuple[Sample, ...]]
+    shards: tuple[Shard, ...]
     mix: Mapping[str, float]
+    render: Mapping[str, Any]
     text_size: tuple[int, int]
     background: int
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of pairs that there are shards to train on of, in order of their names."""
+        return tuple(sorted({shard.kind for shard in self.shards if shard.split == TRAIN}))
 
-def open_version(folder: Path, kinds: Sequence[str] | None = None, *, manifest_sha256: str | None = None) -> Version:
-    """Reads the manifest, verifies each shard that it lists and indexes their samples.
+    def of(self, kind: str, split: str = TRAIN) -> tuple[int, ...]:
+        """Positions of the shards of a kind and a split, in the manifest's order."""
+        return tuple(i for i, shard in enumerate(self.shards) if shard.kind == kind and shard.split == split)
+
+
+def open_version(folder: Path | str, *, manifest_sha256: str | None = None) -> Version:
+    """Reads the manifest and sees that each shard is there with its size. Bytes are held against their hash when a shard is opened.
 
     Args:
-        folder: `<root>/datasets/<name>/<version>`.
-        kinds: Only shards of these kinds are read. Default: all.
+        folder: `<root>/datasets/<name>/<version>`, a path or a URL of an object store (`s3://`, `gs://`, `hf://`), whose shards are
+            looked at when they are first needed.
         manifest_sha256: What the manifest must hash to. Default: whatever it does.
 
     Raises:
-        DataError: No manifest, another manifest, a kind without shards, a shard that is missing, changed or malformed.
+        DataError: No manifest, another manifest, or a shard that is missing or has another size.
     """
+    url = "" if storage.is_local(str(folder)) else str(folder)
+    manifest_name = storage.join(str(folder), MANIFEST)
+    folder = Path(url) if url else storage.local_path(str(folder))
     try:
-        data = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        raise DataError(f"{folder / MANIFEST}: {error.strerror}; is this a published version?") from error
+        data = storage.read_bytes(manifest_name)
+    except (OSError, storage.StorageError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise DataError(f"{manifest_name}: {said}; is this a published version?") from error
     digest = hashlib.sha256(data).hexdigest()
     if manifest_sha256 not in (None, digest):
-        raise DataError(f"{folder / MANIFEST}: sha256 is {digest}, {manifest_sha256} was promised")
+        raise DataError(f"{manifest_name}: sha256 is {digest}, {manifest_sha256} was promised")
     try:
         manifest = json.loads(data)
-        listed = [
-            (e["kind"], e.get("split", TRAIN), _inside(folder, e["path"]), e["bytes"], e["sha256"], e["samples"])
-            for e in manifest["shards"]
-        ]
-        if strange := {split for _, split, *_ in listed} - {TRAIN, HELD_OUT}:
-            raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {strange.pop()!r}")
-        spec = manifest["render"]["spec"]
+        shards = tuple(_shard(folder, url, entry) for entry in manifest["shards"])
+        render = dict(manifest["render"])
+        spec = render["spec"]
         size, background = (int(spec["width"]), int(spec["height"])), int(spec["background"])
         mix = {str(kind): float(weight) for kind, weight in manifest.get("mix", {}).items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / MANIFEST}: not a version's manifest: {error!r}") from error
-    there = sorted({kind for kind, split, *_ in listed if split == TRAIN})
-    missing = [kind for kind in kinds or () if kind not in there]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{manifest_name}: not a version's manifest: {error!r}") from error
+    for shard in shards:
+        if not shard.url:
+            _there(shard)
+    return Version(folder, digest, shards, mix, render, size, background)
+
+
+def resolve_mix(version: Version, asked: Mapping[str, float]) -> dict[str, float]:
+    """The weights of the kinds that are trained on, summing to 1.
+
+    Args:
+        version: Whose kinds.
+        asked: Kind -> weight; a weight of 0 leaves a kind out. Empty: the version's own mix, or all kinds alike.
+
+    Raises:
+        DataError: A kind has a weight and no shards, or no kind has a weight.
+    """
+    mix = {kind: weight for kind, weight in (asked or version.mix).items() if weight > 0}
+    if not mix and not asked:
+        mix = dict.fromkeys(version.kinds, 1.0)
+    missing = sorted(set(mix) - set(version.kinds))
     if missing:
-        raise DataError(f"no shards of kind {', '.join(missing)}; this version has {', '.join(there) or 'none'}")
-    shards: list[Path] = []
-    samples: dict[str, dict[str, list[Sample]]] = {TRAIN: {}, HELD_OUT: {}}
-    for kind, split, path, length, sha256, count in listed:
-        if kinds is None or kind in kinds:
-            _verify(path, length, sha256)
-            found = _index(path, len(shards))
-            if len(found) != count:
-                raise DataError(f"{path}: {len(found)} samples, the manifest says {count}")
-            shards.append(path)
-            samples[split].setdefault(kind, []).extend(found)
-    train, held = ({kind: tuple(v) for kind, v in samples[split].items()} for split in (TRAIN, HELD_OUT))
-    return Version(folder, digest, tuple(shards), train, held, mix, size, background)
+        raise DataError(
+            f"no shards of kind {', '.join(missing)}; this version has {', '.join(version.kinds) or 'none'}"
+        )
+    if not mix:
+        raise DataError(f"{version.folder}: no kind of pairs has a weight above 0")
+    total = sum(mix.values())
+    return {kind: mix[kind] / total for kind in sorted(mix)}
+
+
+def _shard(folder: Path, url: str, entry: Mapping[str, Any]) -> Shard:
+    split = entry.get("split", TRAIN)
+    if split not in (TRAIN, HELD_OUT):
+        raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {split!r}")
+    sha256, length, samples = str(entry["sha256"]), int(entry["bytes"]), int(entry["samples"])
+    if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or samples < 0:
+        raise ValueError(f"{entry['path']!r} has an impossible sha256, size or count")
+    path = _inside(folder, entry["path"])
+    address = storage.join(url, entry["path"]) if url else ""
+    return Shard(path, str(entry["kind"]), split, length, sha256, samples, address)
 
 
 def _inside(folder: Path, path: str) -> Path:
@@ -126,48 +162,10 @@ def _inside(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def _verify(path: Path, length: int, sha256: str) -> None:
+def _there(shard: Shard) -> None:
     try:
-        if path.stat().st_size != length:
-            raise DataError(f"{path}: {path.stat().st_size} bytes, the manifest says {length}")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = shard.path.stat().st_size
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    if found != sha256:
-        raise DataError(f"{path}: sha256 is {found}, the manifest says {sha256}: the shard was changed")
-
-
-def _index(path: Path, shard: int) -> list[Sample]:
-    """Finds the members of a tar's samples. Links, odd names, repeated or oversized members are errors."""
-    members: dict[str, dict[str, tuple[int, int]]] = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for info in tar:
-                name = _MEMBER.fullmatch(info.name)
-                if not info.isreg() or name is None or not 0 <= info.size <= MAX_MEMBER_BYTES:
-                    raise DataError(f"{path}: member {info.name!r} is not one of a sample")
-                extensions = members.setdefault(name[1], {})
-                if name[2] in extensions:
-                    raise DataError(f"{path}: member {info.name!r} is there twice")
-                extensions[name[2]] = (info.offset_data, info.size)
-    except (tarfile.TarError, OSError) as error:
-        raise DataError(f"{path}: {error}") from error
-    samples = []
-    with path.open("rb") as file:
-        for key, extensions in members.items():
-            left = next((extensions[e] for e in _LEFT if e in extensions), None)
-            if left is None or "text.png" not in extensions or "txt" not in extensions:
-                raise DataError(f"{path}: sample {key} lacks its left picture, text.png or txt")
-            ids = (_id(read_at(file, *left)), _id(read_at(file, *extensions["txt"])))
-            samples.append(Sample(key, shard, left, extensions["text.png"], *ids))
-    return samples
-
-
-def read_at(file: BinaryIO, offset: int, length: int) -> bytes:
-    file.seek(offset)
-    return file.read(length)
-
-
-def _id(data: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
+        raise DataError(f"{shard.path}: {error.strerror}") from error
+    if found != shard.bytes:
+        raise DataError(f"{shard.path}: {found} bytes, the manifest says {shard.bytes}")

@@ -22,6 +22,7 @@ from pipelines.train.reference.loss import unit
 MAX_BYTES: Final[int] = 4 << 20
 MAX_CLASSES: Final[int] = 20_000
 BLANK: Final[str] = "{}"
+_KEYS: Final[tuple[str, ...]] = ("name", "templates", "classes", "label_by", "pictures")
 
 
 class ClassesError(ValueError):
@@ -37,12 +38,14 @@ class ClassSet:
         words: Class -> language -> how it is called there.
         templates: Language -> prompts with `{}` where the class's words go.
         pictures: sha256 of a photograph -> its class. Photographs that are not listed are labelled by their own texts, see `label`.
+        label_by: Languages in whose texts a class's words say for certain that it is there: those that do not inflect them.
     """
 
     name: str
     words: Mapping[str, Mapping[str, str]]
     templates: Mapping[str, Sequence[str]]
     pictures: Mapping[str, str]
+    label_by: Sequence[str]
 
     @property
     def classes(self) -> list[str]:
@@ -54,7 +57,7 @@ class ClassSet:
         return [[t.replace(BLANK, words[language]) for t in self.templates[language]] for words in self.words.values()]
 
     def label(self, texts: Sequence[str]) -> int | None:
-        """The class that a photograph is of by its own texts: the only one whose words, in any language, stand in one of them.
+        """The class that a photograph is of by its own texts: the only one whose words, in `label_by`, stand in one of them.
 
         Args:
             texts: Of the photograph.
@@ -67,25 +70,29 @@ class ClassSet:
 
     def _patterns(self) -> list[re.Pattern[str]]:
         return [
-            re.compile("|".join(sorted(rf"(?<![^\W_]){re.escape(w)}(?![^\W_])|{re.escape(w)}" if _unspaced(w) else
-                       rf"(?<![^\W_]){re.escape(w)}(?![^\W_])" for w in words.values())), re.IGNORECASE)
+            re.compile(
+                "|".join(_whole(words[language]) for language in self.label_by if language in words), re.IGNORECASE
+            )
             for words in self.words.values()
-        ]  # fmt: skip
+        ]
 
 
-def _unspaced(words: str) -> bool:
-    """Whether words stand without spaces around them: Han and kana."""
-    return bool(re.search(r"[\u3040-\u30ff\u3400-\u9fff]", words))
+def _whole(words: str) -> str:
+    """A pattern of whole words; Han and kana stand without spaces around them."""
+    unspaced = re.search(r"[\u3040-\u30ff\u3400-\u9fff]", words)
+    return re.escape(words) if unspaced else rf"(?<![^\W_]){re.escape(words)}(?![^\W_])"
 
 
 def read_classes(path: Path) -> list[ClassSet]:
-    """Reads sets of classes: YAML or JSON, a list of mappings (or one) with name, templates, classes and, if you will, pictures.
+    """Reads sets of classes: YAML or JSON, a list of mappings (or one).
 
     ```yaml
     - name: background
       templates: {en: ["a picture with {}"], de: ["ein Bild mit {}"]}
       classes:
         red: {en: a red background, de: rotem Hintergrund}
+      label_by: [en]          # left out: all languages
+      pictures: {<sha256>: red}   # left out: none
     ```
 
     `classes` may be a list of names, and `templates` a list, both then English. Plain data alone is read.
@@ -111,9 +118,9 @@ def read_classes(path: Path) -> list[ClassSet]:
 def _class_set(found: Any, where: str) -> ClassSet:
     if not isinstance(found, dict):
         raise ClassesError(f"{where}: not a mapping with name, templates and classes")
-    unknown = sorted(map(str, set(found) - {"name", "templates", "classes", "pictures"}))
+    unknown = sorted(map(str, set(found) - set(_KEYS)))
     if unknown:
-        raise ClassesError(f"{where}: unknown key {unknown[0]!r}; there are name, templates, classes, pictures")
+        raise ClassesError(f"{where}: unknown key {unknown[0]!r}; there are {', '.join(_KEYS)}")
     templates = found.get("templates", [BLANK])
     templates = templates if isinstance(templates, dict) else {"en": templates}
     classes = found.get("classes")
@@ -134,7 +141,10 @@ def _class_set(found: Any, where: str) -> ClassSet:
     pictures = found.get("pictures") or {}
     if not isinstance(pictures, dict) or not set(pictures.values()) <= set(classes):
         raise ClassesError(f"{where}: pictures: sha256 -> one of the classes")
-    return ClassSet(str(found.get("name", "classes")), classes, templates, pictures)
+    label_by = found.get("label_by", list(next(iter(classes.values()))))
+    if not isinstance(label_by, list) or not all(any(one in words for words in classes.values()) for one in label_by):
+        raise ClassesError(f"{where}: label_by: a list of languages in which classes have words")
+    return ClassSet(str(found.get("name", "classes")), classes, templates, pictures, label_by)
 
 
 def classify(

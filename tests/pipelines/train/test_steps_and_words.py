@@ -76,7 +76,9 @@ def test_weights_asked_for_override_the_versions() -> None:
     assert mix_for(made, {"sentences": 4, "image_alt": 4}) == {"image_alt": 0.5, "sentences": 0.5}
     assert mix_for(made, {"sentences": 3}) == {"sentences": 1.0}
     for kind in ("word_drop", "nope"):
-        with pytest.raises(DatasetError, match=f"{kind}, of which made .* has no sample; it has image_alt, sentences"):
+        with pytest.raises(
+            DatasetError, match=f"{kind}, of which made .* has no sample to train on; it has image_alt, sentences"
+        ):
             mix_for(made, {kind: 1})
 
 
@@ -119,3 +121,14 @@ def test_factors_give_each_kind_its_weight(counts: dict[str, list[int]], data: s
 def test_factors_of_the_versions_own_proportions_are_one() -> None:
     made = manifest({"image_alt": [30, 30], "sentences": [20]})
     assert upsampling(made, mix_for(made, {"image_alt": 60, "sentences": 20})) == "1::1"
+
+
+def test_what_the_build_held_out_has_words_of_its_own() -> None:
+    made = manifest({"image_alt": [10, 10], "sentences": [5]})
+    change = {"path": "validation/image_alt-000000.tar", "split": "validation", "samples": 2}
+    made = made.model_copy(update={"shards": [*made.shards, made.shards[1].model_copy(update=change)]})
+    mix = {"image_alt": 0.5, "sentences": 0.5}
+    assert shards(made, "/v", mix, "validation") == "/v/validation/image_alt-000000.tar"
+    assert samples(made, mix, "validation") == 2
+    with pytest.raises(ValueError, match="none of sentences in its split validation"):
+        shards(made, "/v", {"sentences": 1.0}, "validation")

@@ -52,6 +52,7 @@ def test_lists_are_english(tmp_path: Path) -> None:
         ("classes: {a: {en: x}, b: {en: ''}}", "classes.b: words"),
         ("classes: [a, b]\ntemplates: [a cat]", "each with {} for the class"),
         ("classes: [a, b]\nlabels: x", "unknown key 'labels'"),
+        ("classes: [a, b]\nlabel_by: [de]", "label_by: a list of languages"),
         ("classes: [a, b]\npictures: {00: c}", "pictures: sha256 -> one of the classes"),
         ("!!python/object/apply:os.system [true]", "cannot be read"),
         ("5", "not a mapping"),

@@ -1,0 +1,101 @@
+"""Everything that a run needs before its first step, opened and held against each other."""
+
+from __future__ import annotations
+
+from pipelines.train.reference.config import TrainConfig
+from pipelines.train.reference.decode import Decoder
+from pipelines.train.reference.distributed import World
+from pipelines.train.reference.fetched import ShardCache
+from pipelines.train.reference.inputs import Inputs
+from pipelines.train.reference.model import MODELS, Tower, make_tower
+from pipelines.train.reference.photographs import PhotoRecipe
+from pipelines.train.reference.plan import Order, Plan, choose_lanes
+from pipelines.train.reference.shards import Shards
+from pipelines.train.reference.split import Split
+from pipelines.train.reference.version import Version
+from pipelines.train.reference.weights import load_tower
+
+
+def open_tower(config: TrainConfig, version: Version) -> Tower:
+    """The tower that the config names, with a version's rendering in its inputs.
+
+    Raises:
+        ValueError: There is no such model, or text or photographs are not made of whole patches.
+    """
+    width, height = version.text_size
+    spec, digest = dict(version.render["spec"]), str(version.render.get("digest") or "")
+    inputs = Inputs(config.size, config.antialias, spec, digest)
+    if config.start_from is not None:
+        tower = load_tower(config.start_from)
+        tower.inputs = inputs
+        tower.train()
+    elif config.model in MODELS:
+        rows, columns = max(1, height // 16), max(1, width // 16)
+        tower = make_tower(config.model, rows=rows, columns=columns, inputs=inputs, skip_blank=config.blank == "skip")
+    else:
+        raise ValueError(f"no model {config.model!r}; there are {', '.join(MODELS)}")
+    patch = tower.config.patch
+    if width % patch or height % patch or config.size % patch or config.size < patch:
+        raise ValueError(
+            f"sides must be multiples of {patch} px: text is {width} x {height}, photographs {config.size}"
+        )
+    tower.recompute = config.recompute
+    return tower
+
+
+def open_shards(config: TrainConfig, version: Version) -> Shards:
+    """The shards of a version, those of an object store by way of a folder of this machine."""
+    cache = ShardCache(config.shard_cache or config.out / "shards", int(config.shard_cache_gib * 2**30))
+    return Shards(version, cache=cache)
+
+
+def open_decoder(config: TrainConfig, shards: Shards, tower: Tower) -> Decoder:
+    """The decoder of a run's photographs and texts."""
+    photo = PhotoRecipe(config.size, config.antialias, config.draft, config.crop_min, config.flip)
+    return Decoder(
+        shards,
+        photo=photo,
+        patch=tower.config.patch,
+        text_pixels=config.text_pixels,
+        seed=config.seed,
+        threads=config.decode_threads,
+        cache_bytes=config.cache_mib << 20,
+        cut=tower.config.skip_blank,
+    )
+
+
+def open_plan(
+    config: TrainConfig, version: Version, mix: dict[str, float], split: Split, world: World, lanes: int
+) -> Plan:
+    """The plan of a worker's part of every batch.
+
+    Args:
+        config, version, mix, split, world: Of the run.
+        lanes: What a checkpoint says; 0: what the config says.
+
+    Raises:
+        DataError: A kind has fewer samples than there are lanes.
+        ValueError: The workers cannot share the lanes, or the lanes the batch.
+    """
+    lanes = choose_lanes(config.batch_size, world.size, lanes or config.lanes)
+    orders = {
+        kind: Order(
+            kind,
+            version.of(kind),
+            split.counts[kind],
+            lanes=lanes,
+            block=config.shuffle_block,
+            seed=config.seed,
+            allowed={n: p for n, p in split.allowed.items() if version.shards[n].kind == kind},
+        )
+        for kind in mix
+    }
+    return Plan(
+        orders,
+        mix,
+        config.batch_size,
+        batches=config.batches,
+        rank=world.rank,
+        workers=world.size,
+        control=config.control == "shuffled",
+    )

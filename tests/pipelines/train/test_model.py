@@ -1,0 +1,234 @@
+"""The tower, its losses, its optimisers, and what a step computes."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipelines.train.reference.decode import Decoder
+from pipelines.train.reference.distributed import World
+from pipelines.train.reference.loss import (
+    Objective,
+    contrastive_loss,
+    false_negatives,
+    sigmoid_loss,
+    standardised,
+    unit,
+)
+from pipelines.train.reference.metrics import EventFile
+from pipelines.train.reference.model import choose_patches, flops_per_picture, make_tower
+from pipelines.train.reference.optimise import Adafactor, make_optimiser, schedule
+from pipelines.train.reference.photographs import PhotoRecipe
+from pipelines.train.reference.plan import Order, Plan
+from pipelines.train.reference.retrieval import recalls
+from pipelines.train.reference.shards import Shards
+from pipelines.train.reference.step import Embedder, StepOptions, backward
+from pipelines.train.reference.version import open_version
+from pipelines.train.reference.weights import load_tower, save_tower
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("model", ["tiny", "S/16"])
+def test_a_text_has_the_same_embedding_in_any_batch(model):
+    torch.manual_seed(0)
+    tower = make_tower(model, rows=14, columns=14).eval()
+    text = torch.full((1, 1, 224, 224), 127 / 127.5 - 1)
+    text[:, :, 2:12, :100] = -1
+    rows = torch.tensor([1])
+    with torch.inference_mode():
+        whole, cut = unit(tower(text, rows)), unit(tower(text[:, :, :32], rows))
+    assert torch.allclose(whole, cut, atol=1e-5)
+
+
+def test_sizes_are_those_that_are_published():
+    with torch.device("meta"):
+        base = make_tower("B/16", rows=14, columns=14)
+    assert round(sum(p.numel() for p in base.parameters()) / 1e6) == 93, "CLIPPO B/16 has 93 M parameters"
+    assert flops_per_picture(make_tower("S/16", rows=14, columns=14).config, 196) / 2 == pytest.approx(4.6e9, rel=0.05)
+
+
+def test_weights_survive_and_a_broken_file_is_a_clear_error(tmp_path):
+    tower = make_tower("tiny", rows=4, columns=4)
+    save_tower(tmp_path / "w", tower)
+    again = load_tower(tmp_path / "w")
+    assert again.inputs == tower.inputs
+    assert all(torch.equal(a, b) for a, b in zip(tower.state_dict().values(), again.state_dict().values(), strict=True))
+    data = (tmp_path / "w").read_bytes()
+    for broken in (b"\x08\0\0\0\0\0\0\0not json", b"", data[:300], data[:-4], struct.pack("<Q", 1 << 60) + data[8:]):
+        (tmp_path / "w").write_bytes(broken)
+        with pytest.raises(ValueError, match="not a tower's weights"):
+            load_tower(tmp_path / "w")
+
+
+def test_a_tower_embeds_images_and_texts_as_the_loader_does(rendered, tmp_path):
+    torch.manual_seed(1)
+    shards = Shards(open_version(rendered))
+    decoder = Decoder(shards, photo=PhotoRecipe(size=224, draft=False), patch=16)
+    samples = shards.samples(shards.version.of("image_alt")[0])[:6]
+    tower = make_tower("tiny", rows=14, columns=14)
+    save_tower(tmp_path / "w", tower)
+    loaded = load_tower(tmp_path / "w")
+    from pipelines.train.reference.embed import embed_pairs
+
+    left, right = embed_pairs(tower, decoder, "image_alt", samples, torch.device("cpu"))
+    files = [shards.get(s.shard).read(s.position).left for s in samples]
+    texts = [shards.get(s.shard).read(s.position).text.decode() for s in samples]
+    assert torch.allclose(loaded.embed_images(files), left, atol=1e-5)
+    assert torch.allclose(loaded.embed_texts(texts), right, atol=1e-5)
+    assert torch.allclose(loaded.embed_images([Image.new("RGB", (9, 5))]).norm(dim=1), torch.ones(1))
+
+
+def test_loss_of_chance_and_of_repeats():
+    same = torch.nn.functional.normalize(torch.ones(8, 4), dim=-1)
+    assert contrastive_loss(same, same, torch.tensor(10.0)).item() == pytest.approx(math.log(8))
+    left_ids, right_ids = torch.arange(4), torch.tensor([5, 5, 6, 7])
+    ignore = false_negatives(left_ids, right_ids)
+    assert ignore.nonzero().tolist() == [[0, 1], [1, 0]]
+    eye = torch.eye(4)
+    twin = eye[[0, 0, 2, 3]]
+    assert contrastive_loss(eye, twin, torch.tensor(50.0), ignore) < contrastive_loss(eye, twin, torch.tensor(50.0))
+
+
+def test_the_losses_are_their_formulas():
+    random = np.random.default_rng(0)
+    left, right = (unit(torch.from_numpy(random.normal(size=(7, 5)).astype(np.float32))) for _ in range(2))
+    logits = 10.0 * left.double().numpy() @ right.double().numpy().T
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    log_q = logits - np.log(np.exp(logits).sum(0, keepdims=True))
+    softmax = -(np.trace(log_p) + np.trace(log_q)) / 14
+    assert contrastive_loss(left, right, torch.tensor(10.0)).item() == pytest.approx(softmax, rel=1e-5)
+    signs = 2 * np.eye(7) - 1
+    sigmoid = np.log1p(np.exp(-signs * (logits - 10.0))).sum() / 7
+    found = sigmoid_loss(left, right, torch.tensor(10.0), torch.tensor(-10.0)).item()
+    assert found == pytest.approx(sigmoid, rel=1e-5)
+
+
+def test_recalls_count_ties_against_and_standardising_fades():
+    eye = torch.eye(6)
+    assert recalls(eye, eye)["recall_at_1"] == 1.0
+    assert recalls(torch.ones(6, 6), torch.ones(6, 6))["recall_at_5"] == 0.0
+    x = torch.randn(50, 6) + 3
+    assert standardised(x, 1.0).mean(0).abs().max() < 1e-5
+    assert standardised(x, 0.0) is x
+
+
+def a_batch(folder, count=12):
+    shards = Shards(open_version(folder))
+    version = shards.version
+    decoder = Decoder(shards, photo=PhotoRecipe(size=32), patch=16)
+    orders = {
+        k: Order(k, version.of(k), [version.shards[n].samples for n in version.of(k)], lanes=2, block=8, seed=0)
+        for k in version.kinds
+    }
+    plan = Plan(orders, dict.fromkeys(version.kinds, 1 / len(version.kinds)), count, batches="mixed")
+    return decoder.planned(plan.next(), plan.kinds)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_chunks_and_recomputing_give_the_gradients_of_the_whole_batch(rendered, loss):
+    batch = a_batch(rendered)
+    found = {}
+    for name, chunk, recompute in (("whole", 0, False), ("chunks", 5, False), ("recomputed", 7, True)):
+        torch.manual_seed(0)
+        tower = make_tower("tiny", rows=14, columns=14)
+        tower.recompute = recompute
+        options = StepOptions(chunk=chunk, keep_photo=0.5, keep_text=0.75)
+        rows = backward(Embedder(tower, options), Objective(loss), batch, ALONE, standardise=0.5)
+        found[name] = rows, [None if p.grad is None else p.grad.clone() for p in tower.parameters()]
+    for name in ("chunks", "recomputed"):
+        assert torch.allclose(found[name][0], found["whole"][0], atol=1e-4)
+        for one, other in zip(found[name][1], found["whole"][1], strict=True):
+            assert (one is None) == (other is None)
+            assert one is None or torch.allclose(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_mixed_batches_hold_every_kind_and_pairs_stay_together(rendered):
+    batch = a_batch(rendered)
+    assert sorted(torch.bincount(batch.kinds).tolist()) == [4, 4, 4]
+    assert len(batch.photos) == 4
+    assert len(batch.texts) == 8 + 4 + 8
+    pictures = len(batch.photos) + len(batch.texts)
+    assert sorted(torch.cat([batch.left, batch.right]).tolist()) == list(range(pictures))
+
+
+def test_patches_are_drawn_by_picture_and_those_with_ink_first():
+    draws = torch.tensor([5, 6, 5])
+    chosen = choose_patches(draws, 40, 0.25, None)
+    assert chosen.shape == (3, 10)
+    assert chosen[0].tolist() == chosen[2].tolist() != chosen[1].tolist()
+    assert all(len(set(row)) == 10 and row == sorted(row) for row in chosen.tolist())
+    mask = torch.zeros(3, 40, dtype=torch.bool)
+    mask[:, :6] = True
+    assert choose_patches(draws, 40, 0.25, mask)[:, :6].tolist() == [list(range(6))] * 3
+    many = choose_patches(torch.arange(4000), 20, 0.5, None)
+    assert torch.bincount(many.flatten()).float().std() < 100, "every patch is as likely as any other"
+
+
+def test_schedules():
+    assert schedule(1, 100, 0.1) == 0.1
+    assert schedule(10, 100, 0.1) == 1.0
+    assert schedule(100, 100, 0.1) < 1e-3
+    rsqrt = {"decay": "rsqrt", "timescale": 50.0, "cool_down": 20}
+    assert schedule(10, 200, 10, **rsqrt) == 1.0
+    assert schedule(60, 200, 10, **rsqrt) == pytest.approx(1 / math.sqrt(2))
+    assert schedule(190, 200, 10, **rsqrt) == pytest.approx(0.5 / math.sqrt(1 + 180 / 50))
+    assert schedule(200, 200, 10, **rsqrt) == 0.0
+
+
+def test_adafactor_is_its_formula_and_takes_little_memory():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(40, 64))
+    optimiser = Adafactor([{"params": [weight], "weight_decay": 0.0}], lr=0.1)
+    grads = [torch.randn(40, 64) for _ in range(3)]
+    row, column, momentum, wanted = np.zeros(40), np.zeros(64), np.zeros((40, 64)), np.zeros((40, 64))
+    for t, grad in enumerate(grads, start=1):
+        g = grad.double().numpy()
+        decay = min(0.999, 1 - t**-0.8)
+        row = decay * row + (1 - decay) * (g**2).mean(1)
+        column = decay * column + (1 - decay) * (g**2).mean(0)
+        update = g * (row / row.mean())[:, None] ** -0.5 * column[None] ** -0.5
+        momentum = 0.9 * momentum + 0.1 * update
+        wanted -= 0.1 * momentum
+        weight.grad = grad
+        optimiser.step()
+    assert np.allclose(weight.detach().numpy(), wanted, atol=2e-3), "bfloat16 keeps two to three digits of the momentum"
+    state = optimiser.state[weight]
+    assert sum(v.numel() for k, v in state.items() if k in ("row", "column")) == 104
+
+
+def test_kernels_decay_and_nothing_else_does():
+    tower = make_tower("S/16", rows=14, columns=14)
+    decayed, others = make_optimiser("adamw", tower.named_parameters(), weight_decay=0.1).param_groups
+    names = {id(p): name for name, p in tower.named_parameters()}
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert {names[id(p)].rsplit(".", 1)[-1] for p in decayed["params"]} == {"weight"}
+    assert {"positions", "head.probe", "log_temperature", "bias"} < {names[id(p)] for p in others["params"]}
+
+
+def test_event_files_are_tensorboards(tmp_path):
+    """Read back by the format's own rules: length, checksum of the length, record, checksum of the record."""
+    events = EventFile(tmp_path)
+    events.scalars(3, {"loss": 1.5, "loss/image_alt": 2.5})
+    events.close()
+    (path,) = tmp_path.glob("events.out.tfevents.*")
+    data, at, records = path.read_bytes(), 0, []
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        records.append(data[at + 12 : at + 12 + length])
+        at += 16 + length
+    assert at == len(data)
+    assert b"brain.Event:2" in records[0]
+    assert records[1][9:11] == b"\x10\x03", "field 2, step 3"
+    assert b"\n\x04loss\x15" + struct.pack("<f", 1.5) in records[1]
+    assert b"\n\x0eloss/image_alt\x15" + struct.pack("<f", 2.5) in records[1]
+    # The masked CRC-32C of eight bytes, by a known answer: crc32c("123456789") is e3069283.
+    from pipelines.train.reference.metrics import _masked_crc
+
+    crc = 0xE3069283
+    assert _masked_crc(b"123456789") == struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
