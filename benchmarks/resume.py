@@ -49,6 +49,21 @@ def kill_after(process: subprocess.Popen[str], step: int) -> int:
     return resumed
 
 
+def draw(path: Path, whole: list[float], broken: list[float], kills: list[int], resumed: list[int]) -> None:
+    """Each process's part of the broken run as a line of its own, the unbroken run as dots on it."""
+    title = "kill -9 after steps " + " and ".join(map(str, kills)) + "; dots: a run without a break"
+    top = max(whole) * 1.12
+    chart = Chart(title, x="step", y="loss, nats", x_range=(0, len(whole)), y_range=(0, top))
+    begins, ends = [0, *resumed], [*resumed, len(broken)]
+    for begin, end, colour in zip(begins, ends, COLOURS * 9, strict=False):
+        points = [(step, broken[step - 1]) for step in range(max(1, begin), end + 1)]
+        chart.line(points, colour, f"steps {begin + 1} to {end}")
+    chart.dots(list(enumerate(whole, 1)), "#222222", radius=2)
+    for step in kills:
+        chart.dots([(step, top * part / 60) for part in range(61)], "#c2185b", radius=2)
+    chart.save(path)
+
+
 def main() -> int:
     """Trains, compares and draws; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -64,17 +79,9 @@ def main() -> int:
     kill_after(start(given.version, given.out / "whole", given.steps), -1)
     whole, broken = ([row["loss"] for row in read_metrics(given.out / name / METRICS)] for name in ("whole", "broken"))
     most = max((abs(a - b) for a, b in zip(whole, broken, strict=True)), default=0.0)
-    chart = Chart(
-        "killed at " + " and ".join(map(str, kills)) + ", resumed at " + " and ".join(map(str, resumed[1:])),
-        x="step", y="loss, nats", x_range=(0, len(whole)), y_range=(0, max(whole) * 1.05),
-    )  # fmt: skip
-    chart.line(list(enumerate(whole, 1)), COLOURS[0], "without a break")
-    chart.dots(list(enumerate(broken, 1)), COLOURS[1])
-    for step in kills:
-        chart.line([(step, 0), (step, max(whole))], COLOURS[2], "kill -9")
-    chart.save(given.out / "resume.png")
+    draw(given.out / "resume.png", whole, broken, kills, resumed[1:])
     print(
-        f"steps {len(broken)} of {given.steps}, resumed at {resumed[1:]}, greatest difference of a step's loss: {most:g}"
+        f"steps {len(broken)} of {given.steps}, resumed at {resumed[1:]}, greatest difference of a step's loss {most:g}"
     )
     return int(most > 0 or len(broken) != given.steps)
 

@@ -210,6 +210,42 @@ def samples(
 
 
 @app.command()
+def show(
+    what: Annotated[
+        str, typer.Argument(help="folder of a published version, or the root of builds: its versions in use")
+    ],
+    kind: Annotated[list[str] | None, typer.Option(help="kind of pairs; repeat; default: all")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="language, BCP 47; repeat; default: all")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="pairs of each kind, language and rule")] = 50,
+    dropped: Annotated[
+        bool, typer.Option("--dropped", help="also what each rule drops, where the stages are there")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="which pairs")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="a file in place of the terminal: .txt, or .jsonl")
+    ] = None,
+) -> None:
+    """Show pairs to read, of each kind in each language: what was kept and, asked for, what each rule dropped."""
+    from flows import excerpts
+    from flows import show as showing
+    from pairs.schema import KINDS
+
+    if unknown := sorted(set(kind or ()) - set(KINDS)):
+        _say(f"--kind {unknown[0]}: there are {', '.join(KINDS)}")
+        raise typer.Exit(WRONG_CALL)
+    with _exit_codes():
+        drawn = excerpts.draw(
+            what, most=count, seed=seed, kinds=kind or (), languages=language or (), also_dropped=dropped
+        )
+        if output is None:
+            showing.show(drawn, out)
+        else:
+            showing.write(drawn, output)
+            out.print(str(output), markup=False, highlight=False, soft_wrap=True)
+        out.print(plain(showing.summary(drawn)), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def preview(
     text: Annotated[list[str], typer.Argument(help="one text or several; - reads standard input")],
     output: Annotated[Path, typer.Option("-o", "--output", help="where the PNG goes")],

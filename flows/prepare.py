@@ -24,7 +24,7 @@ def prepare(recipe: str, root: str, workers: int | None = None, partition: str |
     Raises:
         RecipeError: The recipe cannot be used.
         SourceError: An input is missing or not what the recipe says.
-        ModelError: A file of the similarity model, or an engine that translates, is missing.
+        ModelError: A file of the similarity model, or an engine that translates, or a segmenter is missing.
         StorageError: No build can live under this root.
     """
     loaded = load(recipe)
@@ -45,6 +45,7 @@ def prepare(recipe: str, root: str, workers: int | None = None, partition: str |
     if build.model is not None:
         files.releases(build.model)
         build.model_files  # noqa: B018  (looked up once, here, where a fault is told before anything runs)
+    build.segmenter_releases("word_drop")
     if build.translates():
         build.routes  # noqa: B018  (likewise)
     return build

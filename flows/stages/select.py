@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.stages.lists import Listing
+from pairs import segmenters
 from pairs.back_translation import CHOSEN_BY, MEASURED_BY
 from pipelines import storage
 from pipelines.dataset import SPLITS
 from pipelines.jobs import Progress, outcome_of, run_beam
 from pipelines.manifest import StageManifest
+from pipelines.similarity.model import ModelError
 from pipelines.sources.spec import ImageTextSource
 from pipelines.stage import Outcome, Stage
 
-PAIRS_CODE = "4"
+PAIRS_CODE = "6"
 TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096
@@ -70,7 +72,19 @@ class Selecting(Listing):
         name = "word_drop" if kind == "word_drop" else f"select-{kind}"
         inputs = {key: manifest.digest for key, manifest in before.items()} | self.compared(kind)
         inputs |= {f"score-{key}": manifest.digest for key, manifest in (scores or {}).items()}
-        return Stage(name, config, inputs, PAIRS_CODE)
+        return Stage(name, config, inputs, "+".join([PAIRS_CODE, *self.segmenter_releases(kind)]))
+
+    def segmenter_releases(self, kind: str) -> list[str]:
+        """Name and release of the libraries that tell a kind's words.
+
+        Raises:
+            ModelError: One is not installed.
+        """
+        options = self.recipe.pairs.word_drop if kind == "word_drop" else None
+        try:
+            return sorted({segmenters.release(name) for name in options.segmenters.values()}) if options else []
+        except segmenters.SegmenterError as error:
+            raise ModelError(f"pairs.word_drop.segmenters: {error}") from error
 
     def make_pairs(
         self,

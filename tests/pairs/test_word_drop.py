@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from pairs import keys, normalise
+from pairs import characters, drop_items, keys, normalise, segmenters
 from pairs.schema import PAIR_SCHEMA
 from pairs.word_drop import WordDropOptions, drop, word_drop
 
@@ -33,6 +34,16 @@ WORDS = st.sampled_from(
         "don't",
         "👩‍💻",
         "¿qué?",
+        "🇩🇪",
+        "dogs'",
+        "„Nein“,",
+        "«",
+        "»",
+        "D.C.",
+        "-",
+        "ក្រុម",
+        "ဖတ်",
+        "ས་",
     ]
 )
 SENTENCE = st.builds(
@@ -122,6 +133,83 @@ def test_unspaced_scripts_lose_clusters_not_code_points() -> None:
     assert " " not in japanese
 
 
+def results(text: str, rate: float = 0.5, seeds: int = 80) -> set[str]:
+    found = {dropped(text, seed, rate=rate) for seed in range(seeds)}
+    assert None not in found
+    return found  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "never"),
+    [
+        ("He (the old man) said so.", ["He (old man) said so.", "He (the old) said so."], ["()", "( ", " )"]),
+        ("He said “yes” to them.", ["He said to them."], ["“”", "“ ", " ”"]),
+        ('She "really" meant it.', ["She meant it."], ['""']),
+        ("One, two, three and four.", ["One, three and four.", "One, two, and four."], [",,", ", ,", ",."]),
+        ("Hola, ¿qué tal, amigo?", ["Hola, ¿tal, amigo?", "Hola, ¿qué, amigo?"], ["¿?", "¿,"]),
+        ("Il a dit : « Oui, merci » et partit !", ["Il a dit : « merci » et partit !"], ["«»", "« »", ",  »", ", »"]),
+        (
+            "The dogs' house isn't well-known.",
+            ["The house isn't well-known.", "The dogs' house well-known."],
+            ["isn' ", "well-."],
+        ),
+        ("Mr. Smith went to Rome.", ["Smith went to Rome."], ["Mr Smith", "..", ". ."]),
+        ("Wir kamen – sahen – und siegten.", ["Wir – sahen – und siegten.", "Wir kamen – und siegten."], ["– –", "–."]),
+        ("Only 5% of $3.50 is left today.", ["Only of $3.50 is left today."], ["%", "$"][:0]),
+        ("قال: نعم، بالطبع، ثم غادر.", ["قال: بالطبع، ثم غادر."], ["،،", "،."]),
+        ("他说：“好的，没问题。”就走了。", [], ["“”", "，，", "，。", "：，"]),
+    ],
+)
+def test_spacing_and_punctuation_stay_natural(text: str, wanted: list[str], never: list[str]) -> None:
+    found = results(text, 0.35, 300)
+    for one in wanted:
+        assert one in found, one
+    for part in never:
+        assert not any(part in one for one in found), part
+    assert not any("  " in one or one != one.strip() for one in found)
+
+
+def cores(text: str, joined: list[bool] | None = None) -> list[str]:
+    column = characters.decode(pa.array([text]))
+    items = drop_items.parse(column, np.array(joined or [False] * len(text), bool))
+    at = np.flatnonzero(items.kind == drop_items.CORE).tolist()
+    return [text[items.first[item] : items.last[item]] for item in at]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't (well-known) “dogs' house”, $3.50!", "Don't|well-known|dogs'|house|$3.50"),
+        ("我爱👩‍💻和🇩🇪🇫🇷朋友。", "我|爱|和|朋|友"),
+        ("我用iPhone12拍2019年照片", "我|用|iPhone12|拍|2019|年|照|片"),
+        ("เขาไปเที่ยวทะเลกับน้ำ", "เขา|ไป|เที่|ย|ว|ทะ|เล|กั|บ|น้ำ"),
+        ("ຂ້ອຍມັກໄປຕະຫຼາດ", "ຂ້|ອ|ຍ|ມັ|ກ|ໄປ|ຕະ|ຫຼາ|ດ"),
+        ("ខ្ញុំស្រឡាញ់ខ្មែរ", "ខ្ញុំ|ស្រ|ឡាញ់|ខ្មែ|រ"),
+        ("မြန်မာစာဖတ်နိုင်တယ်", "မြန်|မာ|စာ|ဖတ်|နိုင်|တယ်"),
+        ("བོད་ཀྱི་སྐད་ཡིག", "བོད་|ཀྱི་|སྐད་|ཡིག"),
+        ("「きゃりーぱみゅ」が時々", "きゃ|りー|ぱ|みゅ|が|時々"),
+        ("यह क्षेत्र स्त्री", "यह|क्षेत्र|स्त्री"),
+        ("안녕하세요 여러분", "안녕하세요|여러분"),
+        ('‎שלום, "עולם" — ד"ר', '‎שלום|עולם|ד"ר'),
+        ("… – & 👍 !!", ""),
+    ],
+)
+def test_what_a_word_is(text: str, words: str) -> None:
+    """Runs between spaces without the punctuation around them; in scripts without spaces, syllables as near as signs tell."""
+    assert cores(text) == [word for word in words.split("|") if word]
+
+
+def test_a_segmenters_words_are_kept_together() -> None:
+    text = "我们今天去公园"
+    assert cores(text, [False, True, False, True, False, False, True]) == ["我们", "今天", "去", "公园"]
+
+
+def test_conjuncts_of_spaced_scripts_are_parts_of_words() -> None:
+    words = ["यह", "क्षेत्र", "बहुत", "स्त्री", "विज्ञान", "है"]
+    for found in results(" ".join(words)):
+        assert set(found.split()) <= set(words)
+
+
 @pytest.mark.parametrize(
     ("text", "made"),
     [
@@ -180,3 +268,72 @@ def test_pairs_of_pairs() -> None:
     other, _ = word_drop(sentence_pairs(rows), WordDropOptions(), 4)
     assert not other.equals(found)
     assert word_drop(sentence_pairs([]), WordDropOptions(), 3)[0].num_rows == 0
+
+
+@given(
+    st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=8), st.sampled_from(["right", "left", "one", "both"])
+)
+def test_on_which_side_words_are_missing(rows: list[tuple[str, str]], sides: str) -> None:
+    tidy = [tuple(normalise.tidy(pa.array(list(row))).to_pylist()) for row in rows]
+    options = WordDropOptions(sides=sides, sentences="both", rate=0.4, min_words=2)  # type: ignore[arg-type]
+    found, reasons = word_drop(sentence_pairs(tidy), options, 1)
+    assert len(reasons) == len(rows)
+    whole = {text for row in tidy for text in row}
+    for row in found.to_pylist():
+        left, right = row["left_text"], row["right_text"]
+        assert left != right
+        if sides == "right":
+            assert left in whole
+        elif sides == "left":
+            assert right in whole
+        elif sides == "one":
+            assert left in whole or right in whole
+        assert any(is_subsequence(left, text) and is_subsequence(right, text) for text in whole)
+    kept = sum(reason is None for reason in reasons.to_pylist())
+    assert kept <= found.num_rows <= 2 * kept
+    assert set(reasons.to_pylist()) <= {None, "too_few_words", "identical"}
+
+
+def test_one_side_or_the_other_is_drawn_and_both_sentences_give_pairs() -> None:
+    rows = [(f"Left sentence number {n} is here.", f"Right sentence number {n} is there.") for n in range(60)]
+    one, _ = word_drop(sentence_pairs(rows), WordDropOptions(sides="one"), 3)
+    whole = [row["left_text"].count(" ") > row["right_text"].count(" ") for row in one.to_pylist()]
+    assert 15 < sum(whole) < 45
+    both, reasons = word_drop(
+        sentence_pairs([*rows, ("Oh.", "One sentence of words.")]), WordDropOptions(sentences="both"), 3
+    )
+    assert both.num_rows == 121, "of the last pair one sentence is long enough"
+    assert reasons.null_count == 61
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "text", "word"),
+    [
+        ("jieba", "zh", "我们今天下午去公园玩", "公园"),
+        ("pythainlp", "th", "เขาไปเที่ยวทะเลกับเพื่อน", "ทะเล"),
+        ("budoux", "ja", "今日はとても天気がいいです", "天気"),
+    ],
+)
+def test_segmenters_that_are_installed(name: segmenters.Name, lang: str, text: str, word: str) -> None:
+    pytest.importorskip(name)
+    (starts,) = segmenters.starts([text], name, lang)
+    assert starts[0] == 0
+    assert len(starts) < len(text)
+    assert text.index(word) in starts
+    column, langs = pa.array([text] * 40), pa.array([f"{lang}-XX"] * 40)
+    options = WordDropOptions(segmenters={lang: name}, rate=0.4, min_words=2)
+    cut = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    for found in drop(column, keys.draw(pa.array(range(40)).cast(pa.string()), 0, "t"), options, langs).to_pylist():
+        rest = found
+        for one in cut:
+            if rest.startswith(one):
+                rest = rest.removeprefix(one)
+        assert rest == "", "whole words are missing"
+    assert segmenters.release(name).startswith(name)
+
+
+def test_a_segmenter_is_for_its_languages_and_must_be_there() -> None:
+    with pytest.raises(ValidationError, match="jieba knows the words of zh; th is none"):
+        WordDropOptions(segmenters={"th": "jieba"})
+    with pytest.raises(segmenters.SegmenterError, match="is not installed"):
+        segmenters.release("nothing")  # type: ignore[arg-type]

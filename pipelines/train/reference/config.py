@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
 class TrainingError(Exception):
@@ -21,7 +21,9 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # ---- what is trained on
-    dataset: Path = Field(description="folder of the published version")
+    dataset: str = Field(
+        min_length=1, description="folder of the published version, a path or a URL of an object store"
+    )
     out: Path = Field(description="folder for metrics, checkpoints, weights, plot and result.json; made if absent")
     manifest_sha256: str | None = Field(default=None, description="refuse a version whose manifest has another hash")
     mix: dict[str, float] = Field(
@@ -74,6 +76,10 @@ class TrainConfig(BaseModel):
     workers: int = Field(default=0, ge=0, le=256, description="processes that decode for this worker; 0: one thread")
     decode_threads: int = Field(default=1, ge=1, le=64, description="threads that decode photographs")
     ahead: int = Field(default=4, ge=1, le=64, description="batches kept ready")
+    shard_cache: Path | None = Field(
+        default=None, description="folder for shards of a version in an object store (default: OUT/shards)"
+    )
+    shard_cache_gib: float = Field(default=256, gt=0, description="GiB of these kept")
     cache_mib: int = Field(default=1024, ge=0, description="MiB of decoded photographs kept in memory")
 
     # ---- the model
@@ -140,6 +146,11 @@ class TrainConfig(BaseModel):
         default=None, gt=0, description="stop at the first step after it; the result says so"
     )
 
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _path_or_url(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
     @model_validator(mode="after")
     def _fits(self) -> TrainConfig:
         for kind, weight in self.mix.items():
@@ -156,8 +167,8 @@ class TrainConfig(BaseModel):
 
 
 _NOT_LEARNT_NAMES: Final[str] = """
-    dataset out manifest_sha256 text_pixels verify workers decode_threads ahead cache_mib device threads compile timeout_seconds
-    checkpoint_every keep_checkpoints fresh log_every max_seconds recompute classes evaluate_every report
+    dataset out manifest_sha256 text_pixels verify workers decode_threads ahead cache_mib shard_cache shard_cache_gib device threads
+    compile timeout_seconds checkpoint_every keep_checkpoints fresh log_every max_seconds recompute classes evaluate_every report
 """
 NOT_LEARNT: Final[frozenset[str]] = frozenset(_NOT_LEARNT_NAMES.split())
 """Options that may differ between a run and its continuation."""

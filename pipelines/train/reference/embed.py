@@ -49,7 +49,7 @@ def embed_pairs(
     lefts, rights = [], []
     for at in range(0, len(samples), batch):
         part = decoder.samples(kind, samples[at : at + batch]).to(device)
-        found = unit(torch.cat([embedder.embed(part, pictures) for pictures in embedder.parts(part)]))
+        found = unit(torch.cat([embedder.embed(part, some) for some in embedder.parts(part)]))
         lefts.append(found[part.left])
         rights.append(found[part.right])
     tower.train(was_training)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.train.reference.config import TrainConfig
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.distributed import World
+from pipelines.train.reference.fetched import ShardCache
 from pipelines.train.reference.inputs import Inputs
 from pipelines.train.reference.model import MODELS, Tower, make_tower
 from pipelines.train.reference.photographs import PhotoRecipe
@@ -40,6 +41,12 @@ def open_tower(config: TrainConfig, version: Version) -> Tower:
         )
     tower.recompute = config.recompute
     return tower
+
+
+def open_shards(config: TrainConfig, version: Version) -> Shards:
+    """The shards of a version, those of an object store by way of a folder of this machine."""
+    cache = ShardCache(config.shard_cache or config.out / "shards", int(config.shard_cache_gib * 2**30))
+    return Shards(version, cache=cache)
 
 
 def open_decoder(config: TrainConfig, shards: Shards, tower: Tower) -> Decoder:

@@ -9,9 +9,10 @@ this needs the manifest's counts and no shard: the index of a billion samples is
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,8 @@ class Order:
             )
         self._block, self._seed = block, seed
         self._allowed = dict(allowed or {})
-        self._shuffled: dict[tuple[int, ...], Any] = {}
+        self._lines: dict[int, tuple[Ints, Ints]] = {}
+        self._blocks: OrderedDict[tuple[int, ...], Ints] = OrderedDict()
 
     def size(self, lane: int) -> int:
         """Samples of a lane, the same in every epoch."""
@@ -130,13 +132,18 @@ class Order:
             of = blocks == block
             begin = int(block) * self._block
             length = min(self._block, size - begin)
-            order = self._permutation(length, "block", epoch, lane, int(block))
+            order = self._shuffled(length, epoch, lane, int(block))
             found[of] = first + begin + order[places[of] - begin]
         return found
 
     def _look_up(self, epoch: int, line: Ints) -> Ints:
-        order = self._permutation(len(self._shards), "shards", epoch)
-        return self._in_shards(line, order, np.cumsum(self._counts[order]))
+        found = self._lines.get(epoch)
+        if found is None:
+            if len(self._lines) > 1:  # lanes stand in one epoch, or at the turn of two
+                self._lines.pop(min(self._lines))
+            order = generator(self._seed, self.kind, "shards", epoch).permutation(len(self._shards))
+            found = self._lines[epoch] = order, np.cumsum(self._counts[order])
+        return self._in_shards(line, *found)
 
     def _in_shards(self, line: Ints, order: Ints, ends: Ints) -> Ints:
         at = np.searchsorted(ends, line, side="right")
@@ -149,13 +156,15 @@ class Order:
                 positions[of] = self._allowed[int(number)][positions[of]]
         return np.stack([numbers, positions], axis=1)
 
-    def _permutation(self, length: int, *name: Any) -> Ints:
-        found = self._shuffled.get(name)
+    def _shuffled(self, length: int, *block: int) -> Ints:
+        """The order of a block's samples, kept while its lane is in it."""
+        found = self._blocks.pop(block, None)
         if found is None:
-            if len(self._shuffled) >= 4 * self.lanes + 4:
-                self._shuffled.pop(next(iter(self._shuffled)))
-            found = self._shuffled[name] = generator(self._seed, self.kind, *name).permutation(length)
-        return found  # type: ignore[no-any-return]
+            found = generator(self._seed, self.kind, "block", *block).permutation(length)
+        self._blocks[block] = found
+        while len(self._blocks) > 2 * self.lanes:
+            self._blocks.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 
+from pipelines.train.reference.fetched import ShardCache
 from pipelines.train.reference.tar_index import TarIndex
 from pipelines.train.reference.version import DataError, Version
 
@@ -78,7 +78,7 @@ class Members:
     @property
     def where(self) -> str:
         """Shard and key, for messages."""
-        return f"{self.shard.path}: sample {self.key}"
+        return f"{self.shard.name}: sample {self.key}"
 
 
 class OpenShard:
@@ -87,18 +87,17 @@ class OpenShard:
     The file stays open, so a shard that is deleted during a run does no harm; one that is written to is noticed at the next read.
     """
 
-    def __init__(self, path: Path, file: int, stamp: tuple[int, int, int], index: TarIndex) -> None:
-        self.path = path
+    def __init__(self, name: str, file: int, stamp: tuple[int, int, int], index: TarIndex) -> None:
+        self.name = name
         self.stamp = stamp
         self._file = file
         places = index.places[: index.count]
         offsets, there = places[:, :, 0], places[:, :, 1] >= 0
         starts = np.where(there, offsets, np.iinfo(np.int64).max).min(axis=1)
         ends = np.where(there, offsets + places[:, :, 1], 0)
-        # As lists: plain numbers are what pread and slices take, and taking one out of an array costs more than reading.
-        self._spans = np.stack([starts, ends.max(axis=1) - starts], axis=1).tolist()
+        self._spans = np.stack([starts, ends.max(axis=1) - starts], axis=1)
         cuts = np.stack([offsets, ends], axis=2) - starts[:, None, None]
-        self._cuts = np.where(there[:, :, None], cuts, 0).reshape(-1, 8).tolist()
+        self._cuts = np.where(there[:, :, None], cuts, 0).reshape(-1, 8)
         width = max(1, int(np.char.str_len(index.keys).max(initial=1)))
         self._keys = index.keys[: index.count].astype(f"S{width}")
 
@@ -115,20 +114,20 @@ class OpenShard:
         Raises:
             DataError: The file was cut since it was verified, or cannot be read.
         """
-        start, length = self._spans[position]
+        start, length = self._spans[position].tolist()
         try:
             data = os.pread(self._file, length, start)
         except OSError as error:
-            raise DataError(f"{self.path}: {error.strerror}") from error
+            raise DataError(f"{self.name}: {error.strerror}") from error
         if len(data) != length:
-            raise DataError(f"{self.path}: was cut while it was being trained on")
-        a, b, c, d, e, f, g, h = self._cuts[position]
+            raise DataError(f"{self.name}: was cut while it was being trained on")
+        a, b, c, d, e, f, g, h = self._cuts[position].tolist()
         return Members(self, position, data[a:b], data[c:d], data[e:f], data[g:h])
 
     def check(self) -> None:
         """Sees that nobody has written to the file. DataError if so."""
         if _stamp(self._file) != self.stamp:
-            raise DataError(f"{self.path}: was changed while it was being trained on")
+            raise DataError(f"{self.name}: was changed while it was being trained on")
 
     def __del__(self) -> None:
         os.close(self._file)
@@ -139,11 +138,12 @@ class Shards:
 
     Args:
         version: Whose shards.
-        most_open: How many are kept open, with their indexes. Default: 256.
+        cache: Where shards of a version in an object store are kept; needed for these alone.
+        most_open: How many are kept open, with their indexes of some 120 bytes a sample. Default: 256.
     """
 
-    def __init__(self, version: Version, *, most_open: int = 256) -> None:
-        self.version = version
+    def __init__(self, version: Version, *, cache: ShardCache | None = None, most_open: int = 256) -> None:
+        self.version, self._cache = version, cache
         self._most = most_open
         self._open: OrderedDict[int, OpenShard] = OrderedDict()
         self._lock = threading.Lock()
@@ -188,27 +188,36 @@ class Shards:
 
     def _make(self, number: int) -> OpenShard:
         entry = self.version.shards[number]
+        path = entry.path
+        if entry.url:
+            if self._cache is None:
+                raise DataError(
+                    f"{entry.name}: a version in an object store needs a folder of this machine for its shards"
+                )
+            path = self._cache.fetch(entry)
         try:
-            file = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise DataError(f"{entry.path}: {error.strerror}") from error
+            raise DataError(f"{entry.name}: {error.strerror}") from error
         try:
             stamp = _stamp(file)
             if stamp[0] != entry.bytes:
-                raise DataError(f"{entry.path}: {stamp[0]} bytes, the manifest says {entry.bytes}")
+                raise DataError(f"{entry.name}: {stamp[0]} bytes, the manifest says {entry.bytes}")
             known = tuple(self._verified[number].tolist()) == stamp
             index = TarIndex(entry.samples)
             fault = _scan(file, index, None if known else entry.sha256) or index.fault(entry.samples)
             if fault or _stamp(file) != stamp:
-                raise DataError(f"{entry.path}: {fault or 'was changed while it was being read'}")
+                if entry.url and self._cache is not None:
+                    self._cache.forget(entry)
+                raise DataError(f"{entry.name}: {fault or 'was changed while it was being read'}")
         except OSError as error:
             os.close(file)
-            raise DataError(f"{entry.path}: {error.strerror}") from error
+            raise DataError(f"{entry.name}: {error.strerror}") from error
         except DataError:
             os.close(file)
             raise
         self._verified[number] = torch.tensor(stamp)
-        return OpenShard(entry.path, file, stamp, index)
+        return OpenShard(entry.name, file, stamp, index)
 
 
 def _stamp(file: int) -> tuple[int, int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +34,21 @@ class StepOptions:
     keep_text: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Pictures that are embedded at once.
+
+    Attributes:
+        photos: Whether they are photographs.
+        pictures: int64 [m], their indices in the batch, photographs first.
+        height: px of texts that are looked at.
+    """
+
+    photos: bool
+    pictures: Tensor
+    height: int
+
+
 class Embedder:
     """Embeds the pictures of batches.
 
@@ -48,40 +62,46 @@ class Embedder:
         self.tower, self.options = tower, options
         self._forward = tower if forward is None else forward
 
-    def embed(self, batch: Batch, pictures: Tensor) -> Tensor:
-        """Embeds some pictures of a batch, all of one sort.
+    def embed(self, batch: Batch, part: Part) -> Tensor:
+        """Embeds some pictures of a batch.
 
         Args:
             batch: On the tower's device.
-            pictures: int64 [m], indices of photographs, or those of texts.
+            part: One of `parts(batch)`.
 
         Returns:
             float32 [m, d].
         """
-        options, count = self.options, len(batch.photos)
-        photos = bool(pictures[0] < count)
+        options = self.options
         rows = None
-        if photos:
-            pixels, keep = batch.photos[pictures], options.keep_photo
+        if part.photos:
+            pixels, keep = batch.photos[part.pictures], options.keep_photo
         else:
-            which, keep = pictures - count, options.keep_text
-            pixels = batch.texts[which]
+            which, keep = part.pictures - len(batch.photos), options.keep_text
+            pixels = batch.texts[which, : part.height]
             if self.tower.config.skip_blank:
                 rows = batch.text_rows[which]
-                patch = self.tower.config.patch
-                pixels = pixels[:, : (int(rows.max()) + 1) * patch]  # one more: convolutions look over the edge
+        draws = batch.draws[part.pictures] if keep < 1 else None
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=options.bf16):
-            return self._forward(levels(pixels), rows, batch.draws[pictures] if keep < 1 else None, keep).float()
+            return self._forward(levels(pixels), rows, draws, keep).float()
 
-    def parts(self, batch: Batch) -> Iterator[Tensor]:
-        """Indices of the pictures, a chunk at a time, photographs and texts apart; texts of like length go together."""
-        device, photos = batch.kinds.device, len(batch.photos)
-        chunk = self.options.chunk or max(photos, len(batch.texts), 1)
-        texts = torch.arange(len(batch.texts), device=device)
-        if self.options.chunk:
-            texts = torch.argsort(batch.text_rows, stable=True)
-        yield from (part for part in torch.arange(photos, device=device).split(chunk) if len(part))
-        yield from (part for part in (photos + texts).split(chunk) if len(part))
+    def parts(self, batch: Batch) -> list[Part]:
+        """The pictures of a batch, a chunk at a time, photographs and texts apart; texts of like length go together.
+
+        All that depends on values is looked up here, at the beginning of a step: a GPU need not be waited for in its middle.
+        """
+        device, photos, count = batch.kinds.device, len(batch.photos), len(batch.texts)
+        rows = batch.text_rows.cpu()
+        chunk = self.options.chunk or max(photos, count, 1)
+        texts = torch.argsort(rows, stable=True) if self.options.chunk else torch.arange(count)
+        found = [Part(True, part.to(device), 0) for part in torch.arange(photos).split(chunk) if len(part)]
+        for part in texts.split(chunk):
+            if len(part):
+                height = batch.texts.shape[1]
+                if self.tower.config.skip_blank:  # one row more: convolutions look over the edge
+                    height = min(height, (int(rows[part].max()) + 1) * self.tower.config.patch)
+                found.append(Part(False, (photos + part).to(device), height))
+        return found
 
 
 def backward(
@@ -100,8 +120,8 @@ def backward(
         float32 [n], the loss of each of this worker's pairs.
     """
     tower = embedder.tower
-    parts = list(embedder.parts(batch))
-    order = torch.argsort(torch.cat(parts))
+    parts = embedder.parts(batch)
+    order = torch.argsort(torch.cat([part.pictures for part in parts]))
     cached = embedder.options.chunk > 0
     with torch.no_grad() if cached else contextlib.nullcontext():
         embeddings = torch.cat([embedder.embed(batch, part) for part in parts])
@@ -119,7 +139,7 @@ def backward(
     )
     rows.mean().backward()
     if cached and leaf.grad is not None:
-        for part, grad in zip(parts, leaf.grad.split([len(part) for part in parts]), strict=True):
+        for part, grad in zip(parts, leaf.grad.split([len(part.pictures) for part in parts]), strict=True):
             embedder.embed(batch, part).backward(grad)
     world.average_gradients(tower.parameters())
     return rows.detach()

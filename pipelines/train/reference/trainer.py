@@ -20,11 +20,10 @@ from pipelines.train.reference.evaluate import Evaluation, measure
 from pipelines.train.reference.loader import Loader
 from pipelines.train.reference.loss import Objective
 from pipelines.train.reference.metrics import METRICS, Metrics, read_metrics
-from pipelines.train.reference.opening import open_decoder, open_plan, open_tower
+from pipelines.train.reference.opening import open_decoder, open_plan, open_shards, open_tower
 from pipelines.train.reference.optimise import make_optimiser, schedule
 from pipelines.train.reference.progress import Progress, loss_of_chance
 from pipelines.train.reference.report import write_report
-from pipelines.train.reference.shards import Shards
 from pipelines.train.reference.split import make_split
 from pipelines.train.reference.step import Embedder, StepOptions, backward
 from pipelines.train.reference.usage import peak_memory, training_flops
@@ -80,7 +79,7 @@ class _Run:
             raise TrainingError(
                 f"the workers see different checkpoints in {config.out}: it must be one folder for all of them"
             )
-        shards = Shards(self.version)
+        shards = open_shards(config, self.version)
         if config.verify == "start":
             shards.verify([n for kind in self.mix for n in self.version.of(kind)])
         self.split = make_split(shards, self.mix, share=config.holdout, most=config.holdout_most)
@@ -133,7 +132,9 @@ class _Run:
             for row in metrics.rows if metrics else ():
                 progress.note(row["step"], row["losses"], row["loss"])
             for step in range(done + 1, config.steps + 1):
-                batch = next(loader).to(world.device)
+                batch = next(loader)
+                progress.flops += training_flops(batch, self.tower.config, self.options)
+                batch = batch.to(world.device)
                 rate = self._set_rate(optimiser, step)
                 share = max(0.0, 1.0 - (step - 1) / (config.standardise * config.steps)) if config.standardise else 0.0
                 optimiser.zero_grad(set_to_none=True)
@@ -146,7 +147,6 @@ class _Run:
                 progress.samples += len(batch) * world.size
                 progress.seconds = time.perf_counter() - began
                 progress.waited = waited_before + loader.waited
-                progress.flops += training_flops(batch, self.tower.config, self.options)
                 last = stop or step == config.steps
                 if metrics:
                     row = self._row(step, losses, mean, rate, share, norm)

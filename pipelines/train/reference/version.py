@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pipelines import storage
+
 MANIFEST: Final[str] = "MANIFEST.json"
 PHOTOGRAPHS: Final[str] = "image_alt"
 TRAIN: Final[str] = "train"
@@ -31,6 +33,7 @@ class Shard:
         bytes: Length of the file.
         sha256: Hex digest of the file.
         samples: How many it holds.
+        url: Where it lies in an object store, and `path` is what messages call it; empty for a file.
     """
 
     path: Path
@@ -39,6 +42,12 @@ class Shard:
     bytes: int
     sha256: str
     samples: int
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +82,40 @@ class Version:
         return tuple(i for i, shard in enumerate(self.shards) if shard.kind == kind and shard.split == split)
 
 
-def open_version(folder: Path, *, manifest_sha256: str | None = None) -> Version:
+def open_version(folder: Path | str, *, manifest_sha256: str | None = None) -> Version:
     """Reads the manifest and sees that each shard is there with its size. Bytes are held against their hash when a shard is opened.
 
     Args:
-        folder: `<root>/datasets/<name>/<version>`.
+        folder: `<root>/datasets/<name>/<version>`, a path or a URL of an object store (`s3://`, `gs://`, `hf://`), whose shards are
+            looked at when they are first needed.
         manifest_sha256: What the manifest must hash to. Default: whatever it does.
 
     Raises:
         DataError: No manifest, another manifest, or a shard that is missing or has another size.
     """
+    url = "" if storage.is_local(str(folder)) else str(folder)
+    manifest_name = storage.join(str(folder), MANIFEST)
+    folder = Path(url) if url else storage.local_path(str(folder))
     try:
-        data = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        raise DataError(f"{folder / MANIFEST}: {error.strerror}; is this a published version?") from error
+        data = storage.read_bytes(manifest_name)
+    except (OSError, storage.StorageError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise DataError(f"{manifest_name}: {said}; is this a published version?") from error
     digest = hashlib.sha256(data).hexdigest()
     if manifest_sha256 not in (None, digest):
-        raise DataError(f"{folder / MANIFEST}: sha256 is {digest}, {manifest_sha256} was promised")
+        raise DataError(f"{manifest_name}: sha256 is {digest}, {manifest_sha256} was promised")
     try:
         manifest = json.loads(data)
-        shards = tuple(_shard(folder, entry) for entry in manifest["shards"])
+        shards = tuple(_shard(folder, url, entry) for entry in manifest["shards"])
         render = dict(manifest["render"])
         spec = render["spec"]
         size, background = (int(spec["width"]), int(spec["height"])), int(spec["background"])
         mix = {str(kind): float(weight) for kind, weight in manifest.get("mix", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{folder / MANIFEST}: not a version's manifest: {error!r}") from error
+        raise DataError(f"{manifest_name}: not a version's manifest: {error!r}") from error
     for shard in shards:
-        _there(shard)
+        if not shard.url:
+            _there(shard)
     return Version(folder, digest, shards, mix, render, size, background)
 
 
@@ -128,14 +143,16 @@ def resolve_mix(version: Version, asked: Mapping[str, float]) -> dict[str, float
     return {kind: mix[kind] / total for kind in sorted(mix)}
 
 
-def _shard(folder: Path, entry: Mapping[str, Any]) -> Shard:
+def _shard(folder: Path, url: str, entry: Mapping[str, Any]) -> Shard:
     split = entry.get("split", TRAIN)
     if split not in (TRAIN, HELD_OUT):
         raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {split!r}")
     sha256, length, samples = str(entry["sha256"]), int(entry["bytes"]), int(entry["samples"])
     if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or samples < 0:
         raise ValueError(f"{entry['path']!r} has an impossible sha256, size or count")
-    return Shard(_inside(folder, entry["path"]), str(entry["kind"]), split, length, sha256, samples)
+    path = _inside(folder, entry["path"])
+    address = storage.join(url, entry["path"]) if url else ""
+    return Shard(path, str(entry["kind"]), split, length, sha256, samples, address)
 
 
 def _inside(folder: Path, path: str) -> Path:

@@ -18,6 +18,7 @@ from PIL import Image
 from versions import SIDE
 
 from pipelines.train.reference.decode import Decoder
+from pipelines.train.reference.fetched import ShardCache
 from pipelines.train.reference.loader import Loader
 from pipelines.train.reference.photographs import PhotoRecipe, decode_photograph, draw_augmentation
 from pipelines.train.reference.plan import Order, Plan
@@ -355,3 +356,58 @@ def test_the_manifests_hash_is_held_against_what_was_promised(small):
     assert open_version(small, manifest_sha256=digest).manifest_sha256 == digest
     with pytest.raises(DataError, match="was promised"):
         open_version(small, manifest_sha256="0" * 64)
+
+
+@pytest.fixture
+def stored(rendered):
+    """A version in an object store (fsspec's own, in memory)."""
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.put(str(rendered), "/stored/v", recursive=True)
+    yield store
+    store.rm("/stored", recursive=True)
+
+
+def test_a_version_in_an_object_store_is_fetched_shard_by_shard(stored, rendered, tmp_path):
+    version = open_version("memory://stored/v")
+    shards = Shards(version, cache=ShardCache(tmp_path / "cache", 1 << 30))
+    assert not (tmp_path / "cache").exists(), "nothing before it is needed"
+    number = version.of("sentences")[0]
+    assert shards.samples(number) == Shards(open_version(rendered)).samples(number)
+    assert [p.stem for p in (tmp_path / "cache").glob("*.tar")] == [version.shards[number].sha256]
+    stored.rm(f"/stored/v/train/{version.shards[number].path.name}")
+    again = Shards(version, cache=ShardCache(tmp_path / "cache", 1 << 30))
+    assert len(again.get(number)) == version.shards[number].samples, "fetched once, kept for the next run"
+    with pytest.raises(DataError, match="needs a folder of this machine"):
+        Shards(version).get(number)
+
+
+def test_what_the_store_or_the_cache_gives_is_held_against_the_manifest(stored, tmp_path):
+    version = open_version("memory://stored/v")
+    cache = ShardCache(tmp_path / "cache", 1 << 30)
+    first, second = version.of("translations")
+    name = f"/stored/v/train/{version.shards[first].path.name}"
+    stored.pipe(name, stored.cat(name)[:-512])
+    with pytest.raises(
+        DataError, match=r"memory://stored/v/train/translations-000000.tar: \d+ bytes, the manifest says"
+    ):
+        Shards(version, cache=cache).get(first)
+    stored.rm(name)
+    with pytest.raises(DataError, match="cannot be fetched"):
+        Shards(version, cache=cache).get(first)
+    place = cache.fetch(version.shards[second])
+    data = place.read_bytes()
+    place.write_bytes(data[:1000] + b"x" + data[1001:])
+    with pytest.raises(DataError, match="the shard was changed"):
+        Shards(version, cache=cache).get(second)
+    assert len(Shards(version, cache=cache).get(second)) == 16, "what was wrong is fetched anew"
+    assert not list((tmp_path / "cache").glob("*.part"))
+
+
+def test_the_cache_keeps_its_bound_and_open_shards_stay_readable(stored, tmp_path):
+    version = open_version("memory://stored/v")
+    shards = Shards(version, cache=ShardCache(tmp_path / "cache", 1))
+    opened = [shards.get(n) for n in range(len(version.shards))]
+    assert len(list((tmp_path / "cache").glob("*.tar"))) == 1
+    assert all(shard.read(0).text for shard in opened)
