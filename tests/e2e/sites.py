@@ -42,6 +42,18 @@ class Site:
         with (self.root / "log").open("ab") as log:
             return subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, cwd=REPO)
 
+    def wait_for_a_job_taken_up(self, process: subprocess.Popen[bytes]) -> str:
+        """Waits until a build follows a job that another has submitted; gives its id."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            for path in self.root.glob("stages/render-*/submission.json"):
+                noted = json.loads(path.read_text())
+                if noted["run"] not in noted["submission_id"]:
+                    return str(noted["submission_id"])
+            assert process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
     def log(self) -> str:
         """What builds have said."""
         return (self.root / "log").read_text()
