@@ -28,7 +28,7 @@ def run_id() -> str | None:
 
 
 def stop_jobs(flow: Any, flow_run: Any, state: Any) -> None:
-    """A hook of Prefect's, which calls it by these names: stops what a run that was cancelled or crashed has left on the cluster."""
+    """A hook, which Prefect calls by these names: stops what a run that was cancelled or crashed has left on the cluster."""
     try:
         address = load(str(flow_run.parameters["recipe"])).recipe.runtime.ray.address
     except (RecipeError, KeyError) as error:
