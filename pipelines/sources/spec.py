@@ -147,8 +147,7 @@ class DocumentColumns(BaseModel):
 
 
 class DocumentsSource(_Source):
-    """Documents: json lines (C4, mC4), parquet, plain text, WET, WARC; all but parquet plain or compressed (.gz, .zst, .bz2, .xz), and
-    in tars."""
+    """Documents: json lines (C4, mC4), parquet, plain text, WET, WARC; all but parquet also .gz, .zst, .bz2, .xz, and in tars."""
 
     type: Literal["documents"]
     path: str | list[str] = Field(
@@ -156,8 +155,8 @@ class DocumentsSource(_Source):
     )
     format: Literal["auto", "jsonl", "parquet", "text", "wet", "warc"] = Field(
         default="auto",
-        description="auto: by the file's name; what is no .parquet, .txt, .wet, .warc or .tar is json lines. Of a tar: what its members "
-        "are, all of them; auto: those whose names say it",
+        description="auto: by the file's name; what is no .parquet, .txt, .wet, .warc or .tar is json lines. Of a tar: what all its "
+        "members are; auto: those whose names say it",
     )
     columns: DocumentColumns = DocumentColumns()
     text_documents: Literal["file", "blank_line"] = Field(
