@@ -295,13 +295,10 @@ def test_two_workers_give_the_losses_of_one(rendered, tmp_path, loss):
     assert "resumed_at=12" in resumed.stdout
 
 
-def test_more_workers_than_shards_share_them_and_more_than_pairs_are_refused(rendered, tmp_path):
-    assert torchrun(rendered, tmp_path / "4", 4, "--steps", "2", "--mix", "sentences=1").returncode == 0, (
-        "one shard, four workers"
-    )
-    done = torchrun(rendered, tmp_path / "3", 3, "--steps", "2")
-    assert done.returncode == 2
-    assert "a batch of 8 cannot be shared by 3 workers: make it a multiple of 3" in done.stderr
+def test_more_workers_than_shards_share_them(rendered, tmp_path):
+    done = torchrun(rendered, tmp_path / "2", 2, "--steps", "2", "--mix", "sentences=1")
+    assert done.returncode == 0, "one shard, two workers"
+    assert "workers=2" in done.stdout
 
 
 def test_the_trainer_imports_no_engine():
