@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import alt_text, back_translation, dedupe, reasons, sentences, translations, word_drop
+from pairs import alt_text, back_translation, dedupe, reasons, sentences, to_translate, translations, word_drop
 from pairs.schema import PAIR_SCHEMA
 from pipelines import references, storage
 from pipelines.beam_jobs import balancing, counting, duplicates, examples, holding, host_cap, per_source
@@ -54,9 +54,12 @@ def _image_alt(
 
 
 def _sentences(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
-    fails = sentences.fails(batch, sentences.SentenceOptions.model_validate(options))
+    rules = sentences.SentenceOptions.model_validate(options)
+    fails = sentences.fails(batch, rules)
     why = reasons.first_failure(fails, batch.num_rows)
-    return sentences.to_pairs(batch.filter(pc.is_null(why)), source=source, seed=seed), why, reasons.alone(fails)
+    kept = batch.filter(pc.is_null(why))
+    made = sentences.to_pairs(kept, source=source, seed=seed, min_prob=rules.language_min_prob)
+    return made, why, reasons.alone(fails)
 
 
 def _translations(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
@@ -80,7 +83,7 @@ def _back_translation(batch: pa.RecordBatch, source: str, options: dict[str, Any
 def _to_translate(batch: pa.RecordBatch, source: str, options: dict[str, Any], seed: int) -> Chosen:
     """No pairs yet: the sentences that are to become some, in the same form."""
     chosen = back_translation.BackTranslationOptions.model_validate(options["back_translation"])
-    made, why = back_translation.choose(batch, chosen, seed, options["languages"])
+    made, why = to_translate.choose(batch, chosen, seed, options["languages"])
     return made, why, reasons.count(why)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pairs import arrow, back_translation, translations
+from pairs import arrow, back_translation, to_translate, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
 from pipelines.jobs import JobError, Progress
@@ -62,9 +62,7 @@ def translate_run(job: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
     """
     table = read_rows(storage.join(job["root"], run["sentences"]), run["first"], run["last"])
     rows = table.combine_chunks().to_batches()[0]
-    routes = back_translation.route_of(
-        rows, {name: told["language"] for name, told in job["routes"].items()}, job["seed"]
-    )
+    routes = to_translate.route_of(rows, {name: told["language"] for name, told in job["routes"].items()}, job["seed"])
     trips = [_Trip() for _ in range(rows.num_rows)]
     for name in sorted(set(routes.drop_null().to_pylist())):
         at = [row for row, route in enumerate(routes.to_pylist()) if route == name]

@@ -194,14 +194,7 @@ def test_from_sentences_to_pairs_and_what_is_done_again(inputs: Path, tmp_path: 
     assert 2 * 40 <= new - crashes <= 2 * 40 + 2 * 32 * 2, (
         "ten documents and ten lines, there and back, and the culprit's batch"
     )
-    for folder in (tmp_path / "root/stages").glob("*trans*"):
-        shutil.rmtree(folder)
-    told = asked(inputs)
-    again, _ = run(build(inputs, tmp_path / "root"))
-    assert again["pairs"].digest == grown["pairs"].digest, "what was remembered gives the same bytes"
-    assert all("CRASH" in line for line in set(asked(inputs)) - set(told))
-
-    # Four workers, other files first, another root: the same bytes.
+    # Four workers, other files first, another root that remembers nothing: the same bytes.
     other, _ = run(build(inputs, tmp_path / "other", turned=True, workers=4))
     for name in ("to_translate", "translate", "pairs"):
         assert [part.sha256 for part in other[name].parts] == [part.sha256 for part in grown[name].parts], name
@@ -212,13 +205,18 @@ def test_an_engine_that_fails_on_everything_ends_the_build_with_its_words(
     inputs: Path, tmp_path: Path, cli: Cli
 ) -> None:
     recipe = recipe_of(inputs)
-    broken = {"type": "command", "argv": [sys.executable, "-c", "import sys; sys.exit('no model here')"]}
-    recipe["pairs"]["back_translation"]["routes"]["en_fr"]["forward"] = broken
+    routes = recipe["pairs"]["back_translation"]["routes"]
+    routes["en_fr"]["forward"] = {
+        "type": "command",
+        "argv": [sys.executable, "-c", "import sys; sys.exit('no model here')"],
+    }
+    recipe["sources"] = {"bitext": recipe["sources"]["bitext"]}
+    del recipe["pairs"]["sentences"]
     path = write_recipe(inputs / "recipe.yaml", recipe)
     done = cli("build", path, "--root", tmp_path / "root")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no model here" in " ".join(done.stderr.split())
-    recipe["pairs"]["back_translation"]["routes"]["en_fr"]["forward"] = {"type": "command", "argv": ["no-such-engine"]}
+    routes["en_fr"]["forward"] = {"type": "command", "argv": ["no-such-engine"]}
     done = cli("build", write_recipe(path, recipe), "--root", tmp_path / "root", "--plan")
     assert done.returncode == 2
     assert "pairs.back_translation.routes.en_fr.forward.argv: 'no-such-engine'" in " ".join(done.stderr.split())

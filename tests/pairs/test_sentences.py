@@ -207,6 +207,16 @@ def test_pairs(lid: LanguageIdentifier) -> None:
     assert json.loads(row["scores"])["left_words"] == 7
 
 
+def test_a_language_that_nobody_is_sure_of_is_not_named(lid: LanguageIdentifier) -> None:
+    """The identifier has a name for every language, those too that it has never seen (here Matsigenka)."""
+    text = "Acoajeitaque antimajeite cameetsa aisati eiro otimitsi coiteimoteene. "
+    found, _ = mine([text + "Ariotaque iroñaaca antimajeite maaroni aatsiri cameetsa quitiri.", f"{A} {B}"], lid)
+    assert found.column("doc_lang").null_count == 0
+    pairs = sentences.to_pairs(found, source="c4", seed=1)
+    assert pairs.column("left_lang").to_pylist() == pairs.column("right_lang").to_pylist() == [None, "en"]
+    assert sentences.to_pairs(found, source="c4", seed=1, min_prob=0.0).column("left_lang").null_count == 0
+
+
 def test_hostile_documents(lid: LanguageIdentifier) -> None:
     documents: list[str | None] = [
         "a" * 10_000_000,

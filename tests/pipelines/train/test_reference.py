@@ -115,6 +115,17 @@ def test_killed_and_resumed_the_loss_curve_joins(small, tmp_path):
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "muon"])
+def test_a_checkpoint_holds_all_of_an_optimiser(small, tmp_path, optimiser):
+    out = tmp_path / "out"
+    options = {"steps": 8, "batch_size": 8, "size": 32, "checkpoint_every": 4, "optimiser": optimiser, "holdout": 0.0}
+    run(small, out, **options)
+    whole = losses(out)
+    listed(out)[0].unlink()  # as if it had been killed before the last one
+    assert run(small, out, **options)["resumed_at"] == 4
+    assert losses(out) == whole
+
+
 def test_a_torn_checkpoint_is_passed_over_and_another_runs_is_refused(small, tmp_path):
     out = tmp_path / "out"
     options = {"steps": 6, "batch_size": 8, "size": 32, "checkpoint_every": 2, "standardise": 0.0}
