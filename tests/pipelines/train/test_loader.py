@@ -287,6 +287,24 @@ def test_transparent_photographs_lie_on_white():
     assert (decode_photograph(out.getvalue(), PhotoRecipe(size=16)) == 255).all()
 
 
+@pytest.mark.parametrize(
+    ("picture", "options", "level"),
+    [
+        (Image.fromarray(np.full((9, 9), 0x8765, np.uint16)), {}, (0x87,) * 3),
+        (Image.new("L", (9, 9), 200), {}, (200,) * 3),
+        (Image.new("1", (9, 9), 1), {}, (255,) * 3),
+        (Image.new("LA", (9, 9), (100, 128)), {}, (177,) * 3),
+        (Image.new("P", (9, 9), 0), {"transparency": 0}, (255,) * 3),
+        (Image.new("RGB", (9, 9), (1, 2, 3)), {"transparency": (1, 2, 3)}, (255,) * 3),
+        (Image.new("RGB", (9, 9), (1, 2, 3)), {"transparency": (9, 9, 9)}, (1, 2, 3)),
+    ],
+)
+def test_every_mode_becomes_what_one_sees(picture, options, level):
+    out = io.BytesIO()
+    picture.save(out, "PNG", **options)
+    assert tuple(decode_photograph(out.getvalue(), PhotoRecipe(size=16))[5, 5]) == level
+
+
 def test_resizing_without_antialiasing_is_tensorflows():
     """tf.image.resize is PyTorch's bilinear interpolation with pixel centres at halves; the cast to uint8 cuts."""
     data = jpeg(97, 61)
