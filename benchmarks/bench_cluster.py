@@ -38,7 +38,7 @@ from pipelines.tables import TableWriter
 from rendering import RenderSpec
 
 GOALS = {"two-workers": (1.5, "least"), "driver-memory": (1.1, "most")}
-SAMPLES = 50
+SAMPLES = 500  # a shard smaller than this costs as much to sync as to draw
 _WORDS = [*(__doc__ or "").split(), "слово", "буква", "предложение", "文字", "画像", "部分"]
 
 
@@ -96,7 +96,7 @@ def apart(root: Path, manifest: StageManifest, workers: int, samples: int) -> di
 def main() -> int:
     """Runs all rows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--pairs", type=int, default=30_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()

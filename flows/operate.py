@@ -231,10 +231,13 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
         from flows.maintenance import backfill as run
 
         with exit_codes():
-            cells = run(
-                deployment=deployment, recipe=_absolute(recipe), root=_absolute(root), first=first, last=last,
-                step_days=step_days, partitions=partition or [], dry_run=not start,
-            )  # fmt: skip
+            try:
+                cells = run(
+                    deployment=deployment, recipe=_absolute(recipe), root=_absolute(root), first=first, last=last,
+                    step_days=step_days, partitions=partition or [], dry_run=not start,
+                )  # fmt: skip
+            except ValueError as error:  # a grid that is none, or a deployment that is not there
+                raise typer.BadParameter(str(error)) from error
             for cell in cells:
                 say(f"{cell.partition}: {cell.state or 'to start'} {cell.run}".rstrip())
 

@@ -10,6 +10,7 @@ A line of abbreviations.txt is `language | kind | words`, in small letters, with
     end     ends one before any capital (etc., a.m.), though its shape says otherwise
     start   begins sentences, and no name or noun does: The, Die, Он
     goes    Japanese, no word: how a sentence goes on behind a quotation or a question inside it
+    label   is no sentence when it stands alone: `Question. Can I …`
     name    ends with an exclamation mark of its own: Yahoo!
 
 A word written with a capital stands for that form alone. Language * holds for all.
@@ -20,7 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-TITLE, NUMBER, MAY, END, START, GOES_ON, NAME = range(1, 8)
+TITLE, NUMBER, MAY, END, START, GOES_ON, NAME, LABEL = range(1, 9)
 
 _KINDS: Final = {
     "title": TITLE,
@@ -30,6 +31,7 @@ _KINDS: Final = {
     "start": START,
     "goes": GOES_ON,
     "name": NAME,
+    "label": LABEL,
 }
 
 _KIN: Final = {
@@ -106,7 +108,7 @@ ORDINAL: Final[frozenset[str]] = frozenset(
 """Languages that write ordinal numbers, and so dates, with a stop: 3. Oktober, 19. Jahrhundert."""
 
 SYLLABIC: Final[frozenset[str]] = frozenset(("cs", "sk", "sl", "hr", "bs", "sh", "sr", "mk", "bg"))
-"""Languages in which r and l are vowels too: krk, vlk."""
+"""Languages in which r and l are vowels too: krk, vlk; Welsh has w: dŵr, hwn."""
 
 UNITS: Final = (
     "km",
@@ -133,11 +135,15 @@ UNITS: Final = (
     "см",
     "мм",
     "мл",
+    "m",
+    "g",
+    "l",
 )
-"""Words that end sentences as others do: without a vowel, and after a number never short for something else."""
+"""Words that end sentences as others do: without a vowel, and after a number never short for something else; single letters unless
+their language has them in a list (Lithuanian m., a year)."""
 
 
-_MARKED: Final = {START: "^", GOES_ON: "~", NAME: "!"}
+_MARKED: Final = {START: "^", GOES_ON: "~", NAME: "!", LABEL: ":"}
 """Sets that share no word with the others: each is looked up by itself."""
 
 

@@ -260,13 +260,11 @@ def measure_spans(
         sets[number] = script_set(*scripts) if scripts else True
     sets[-1] = True
     wanted = np.full(len(texts), len(expected), np.int64) if which is None else which
-    table = tables()
     counts = np.zeros((len(texts), 12), np.int64)
     shares = np.zeros((len(texts), 2), np.float32)
     longest = int(texts.chars.max()) if len(texts) else 0
     _count(
-        texts.code, texts.begin, texts.end, table.kind, table.script, table.lower, _script_nature(), script_set(*DENSE),
-        sets, wanted, counts, shares,
+        texts.code, texts.begin, texts.end, _natures(), tables().lower, _script_nature(), sets, wanted, counts, shares,
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.uint64),
         np.zeros(1 << max(4, (2 * longest).bit_length()), np.int64),
     )  # fmt: skip
@@ -289,8 +287,10 @@ def measure_spans(
     )
 
 
-_SEPARATORS = tuple(ord(character) for character in ",;|、，；•·،؛")
+_SEPARATORS: Final = ",;|、，；•·،؛"
 _ALPHABET, _CJK_LIKE, _SEA_LIKE, _NO_ALPHABET = 0, 1, 2, 3
+# What `_count` asks of a code point, in one number: its class, its script's nature, and these; the script's number above them.
+_HEAVY, _WORDY, _SEPARATOR, _SCRIPT_AT = 1 << 5, 1 << 6, 1 << 7, 8
 
 
 @functools.cache
@@ -303,16 +303,31 @@ def _script_nature() -> Bytes:
     return nature
 
 
+@functools.cache
+def _natures() -> npt.NDArray[np.uint16]:
+    """uint16 (0x110000,): class, nature, `_HEAVY` (a script of `DENSE`), `_WORDY` (a letter or mark of a spaced script, or a digit:
+    makes a word), `_SEPARATOR`, and the script."""
+    table = tables()
+    nature = _script_nature()[table.script].astype(np.uint16)
+    found: npt.NDArray[np.uint16] = (table.kind | nature << 3 | table.script.astype(np.uint16) << _SCRIPT_AT).astype(
+        np.uint16
+    )
+    found |= np.where(script_set(*DENSE)[table.script], _HEAVY, 0).astype(np.uint16)
+    inside = np.isin(table.kind, (LETTER, MARK, DIGIT)) & np.isin(nature, (_ALPHABET, _NO_ALPHABET))
+    found |= np.where(inside | (table.kind == NUMBER), _WORDY, 0).astype(np.uint16)
+    found[[ord(sign) for sign in _SEPARATORS]] |= _SEPARATOR
+    found.setflags(write=False)
+    return found
+
+
 @jit
 def _count(
     code: Any,
     begins: Any,
     ends: Any,
-    kind: Any,
-    script: Any,
+    natures: Any,
     lower: Any,
-    nature: Any,
-    heavy: Any,
+    nature_of: Any,
     sets: Any,
     wanted: Any,
     counts: Any,
@@ -321,7 +336,7 @@ def _count(
     stamps: Any,
 ) -> None:
     """One pass over all code points; `slots` and `stamps` are a hash set that a row number empties."""
-    n_scripts = len(nature)
+    n_scripts = len(nature_of)
     by_script = np.zeros(n_scripts, np.int64)
     size = len(slots)
     prime = np.uint64(0x100000001B3)
@@ -336,78 +351,77 @@ def _count(
         word_hash = basis
         pending = np.uint64(0)  # punctuation since the last letter of the word: counts only if a letter follows
         previous = np.uint32(0)
-        previous_kind = SPACE
-        previous_script = 0
+        previous_here = np.uint16(SPACE)
+        script_run = 0  # letters and marks of one script, not yet in `by_script`
+        script_here = np.uint16(0)
         for at in range(begin, end + 1):
             if at < end:
                 c = code[at]
-                k = kind[c]
-                s = script[c]
+                here = natures[c]
             else:
                 c = np.uint32(32)
-                k = np.uint8(SPACE)
-                s = np.uint8(0)
-            flush = k == SPACE
+                here = np.uint16(SPACE)
+            k = here & np.uint16(7)
             token = np.uint64(0)
             has_token = False
-            if at < end:
-                if k == LETTER:
-                    letters += 1
-                elif k == MARK:
-                    marks += 1
-                elif k == DIGIT:
-                    digits += 1
-                elif k in (PUNCT, SYMBOL):
-                    puncts += 1
-                elif k == SPACE:
-                    spaces += 1
-            if k in (SPACE, DIGIT):
+            if k == SPACE:
+                spaces += at < end
                 run = 0
-            elif c == previous:
-                run += 1
-            else:
-                run = 1
-            if run > best_run:
-                best_run = run
-            if k in (LETTER, MARK):
-                if s != 0:
-                    by_script[s] += 1
-                if heavy[s]:
-                    dense += 1
-                if nature[s] == _CJK_LIKE:
-                    cjk += 1
-                    if nature[previous_script] == _CJK_LIKE and previous_kind == LETTER:
-                        has_token = True
-                        token = (np.uint64(previous) << np.uint64(32)) | np.uint64(c)
-                elif nature[s] == _SEA_LIKE:
-                    sea += 1
-                both = nature[s] == _ALPHABET and nature[previous_script] == _ALPHABET
-                if both and k == LETTER and previous_kind == LETTER and s != previous_script:
-                    switches += 1
-                if k == LETTER and previous == 35:
-                    hashtags += 1
-            if k in (LETTER, MARK, DIGIT, NUMBER):
-                if k == NUMBER or nature[s] == _ALPHABET or nature[s] == _NO_ALPHABET:
-                    if k != NUMBER:
-                        wordy = True
-                    if word_hash != basis:
-                        word_hash = (word_hash ^ pending) * prime
-                    pending = np.uint64(0)
-                    word_hash = (word_hash ^ np.uint64(lower[c])) * prime
-                    word_hash ^= word_hash >> np.uint64(29)
-            elif k != SPACE:
-                pending = (pending ^ np.uint64(c)) * prime
-                if c in _SEPARATORS:
-                    separators += 1
-            if flush:
-                if wordy:
-                    words += 1
+                words += wordy
                 if word_hash != basis:
                     has_token = True
                     token = word_hash
                 wordy = False
                 word_hash = basis
                 pending = np.uint64(0)
+            else:
+                run = run + 1 if c == previous else 1
+                if k in (LETTER, MARK):
+                    if k == LETTER:
+                        letters += 1
+                        if previous == 35:
+                            hashtags += 1
+                    else:
+                        marks += 1
+                    if here >> np.uint16(8) == script_here:
+                        script_run += 1
+                    else:
+                        by_script[script_here] += script_run
+                        script_here = here >> np.uint16(8)
+                        script_run = 1
+                    if (
+                        here != previous_here
+                        and here & np.uint16(31) == LETTER
+                        and previous_here & np.uint16(31) == LETTER
+                    ):
+                        switches += here >> np.uint16(8) != previous_here >> np.uint16(8)  # both of alphabets
+                    if here & np.uint16(0x38):
+                        nature = (here >> np.uint16(3)) & np.uint16(3)
+                        dense += (here & np.uint16(1 << 5)) != 0
+                        if nature == _CJK_LIKE:
+                            cjk += 1
+                            if previous_here & np.uint16(31) == np.uint16(LETTER | _CJK_LIKE << 3):
+                                has_token = True
+                                token = (np.uint64(previous) << np.uint64(32)) | np.uint64(c)
+                        elif nature == _SEA_LIKE:
+                            sea += 1
+                elif k == DIGIT:
+                    digits += 1
+                    run = 0
+                elif k in (PUNCT, SYMBOL):
+                    puncts += 1
+                if here & np.uint16(1 << 6):
+                    wordy |= k != NUMBER
+                    if word_hash != basis:
+                        word_hash = (word_hash ^ pending) * prime
+                    pending = np.uint64(0)
+                    word_hash = (word_hash ^ np.uint64(lower[c])) * prime
+                    word_hash ^= word_hash >> np.uint64(29)
+                elif k in (PUNCT, SYMBOL, OTHER):
+                    pending = (pending ^ np.uint64(c)) * prime
+                    separators += (here & np.uint16(1 << 7)) != 0
+                if run > best_run:
+                    best_run = run
             if has_token:
                 total_words += 1
                 slot = np.int64((token * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (size - 1)
@@ -417,11 +431,15 @@ def _count(
                     stamps[slot] = row + 1
                     slots[slot] = token
                     distinct += 1
-            previous, previous_kind, previous_script = c, k, s
+            previous, previous_here = c, here
+        by_script[script_here] += script_run
+        by_script[0] = 0
         best = 0
         inside = outside = 0
         for number in range(1, n_scripts):
-            weight = by_script[number] * (3 if nature[number] == _CJK_LIKE else 1)
+            if by_script[number] == 0:
+                continue
+            weight = by_script[number] * (3 if nature_of[number] == _CJK_LIKE else 1)
             if sets[wanted[row], number]:
                 inside += weight
             else:

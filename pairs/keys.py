@@ -62,8 +62,13 @@ def content_keys(*columns: pa.Array) -> pa.StringArray:
         raise ValueError("content_keys needs at least one column")
     if len({len(column) for column in columns}) > 1:
         raise ValueError(f"content_keys needs columns of one length, got {[len(column) for column in columns]}")
-    rows = zip(*(arrow.plain(column).cast(pa.large_binary()).to_pylist() for column in columns), strict=True)
-    return pa.array([_digest(row) for row in rows], pa.string())
+    framed = [
+        [_framed(value) for value in arrow.plain(column).cast(pa.large_binary()).to_pylist()] for column in columns
+    ]
+    digest, size = hashlib.blake2b, _DIGEST_BYTES
+    return pa.array(
+        [digest(b"".join(row), digest_size=size).hexdigest() for row in zip(*framed, strict=True)], pa.string()
+    )
 
 
 def _mix(x: UInt64) -> UInt64:

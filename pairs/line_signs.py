@@ -28,11 +28,12 @@ _END = 64
 
 # Of lines: pairs of code points (see `spans.read`), single ones, what the line is or may be.
 MOJIBAKE: Final = (1, 2, 4)
-TWO_SPACES, FAT_ARROW = 8, 16
-NOT_NFC, ODD, DAMAGED, CODE_SIGN, PAREN, BARS = (1 << bit for bit in range(16, 22))
+TWO_SPACES, FAT_ARROW, TWO_MARKS = 8, 16, 32
+NOT_NFC, ODD_SPACE, DAMAGED, CODE_SIGN, PAREN, BARS, INVISIBLE = (1 << bit for bit in range(16, 23))
 LIST, CODE, CODE_LIKE, NAVIGATION, NAVIGATION_LIKE = (1 << bit for bit in range(24, 29))
 DAMAGE: Final = sum(MOJIBAKE) | DAMAGED
-UNTIDY: Final = DAMAGE | TWO_SPACES | NOT_NFC | ODD
+COMPOSE: Final = NOT_NFC | TWO_MARKS
+SPACES: Final = TWO_SPACES | ODD_SPACE | INVISIBLE
 _CUT: Final = 0x30000
 
 
@@ -51,12 +52,12 @@ def table() -> UInt32:
     found[ord("(")] |= PAREN
     found[[ord(sign) for sign in "|›→·•"]] |= BARS
     found[sorted(normalise.not_nfc())] |= NOT_NFC
-    found[_CUT] |= NOT_NFC  # no letter of today is there
-    every = pa.array([chr(code) for code in range(_CUT) if not 0xD800 <= code < 0xE000], pa.string())
+    found[sorted(normalise.ordered_marks())] |= TWO_MARKS | TWO_MARKS << 8
+    found[_CUT] |= NOT_NFC | INVISIBLE  # no letter of today is there
     codes = np.array([code for code in range(_CUT) if not 0xD800 <= code < 0xE000])
-    odd = arrow.mask(arrow.matches(every, f"{normalise.INVISIBLE}|{normalise.ODD_SPACES}"))
-    found[codes[odd]] |= ODD
-    found[_CUT] |= ODD
+    every = pa.array(list(map(chr, codes)), pa.string())
+    for pattern, bit in ((normalise.INVISIBLE, INVISIBLE), (normalise.ODD_SPACES, ODD_SPACE)):
+        found[codes[arrow.mask(arrow.matches(every, pattern))]] |= bit
     found.setflags(write=False)
     return found
 
@@ -150,9 +151,36 @@ def _all(code: Any, begin: Any, end: Any, held: Any, pairs: Any, found: Any) -> 
 
 
 @jit
+def plain_spaces(code: Any, begin: Any, end: Any, table: Any, total: int) -> None:
+    """Writes lines again from `total` on, as `normalise.spaces` does, and moves `begin` and `end` there: invisible characters gone,
+    every run of spaces one, none at the ends."""
+    beyond = np.uint32(len(table) - 1)
+    for line in range(len(begin)):
+        first = total
+        waiting = False
+        for at in range(begin[line], end[line]):
+            c = code[at]
+            here = table[min(c, beyond)]
+            if here & np.uint32(1 << 22) and (
+                c < beyond or (c >= 0xF0000 and c & 0xFFFF < 0xFFFE)
+            ):  # INVISIBLE; or private
+                continue
+            if c == 32 or here & np.uint32(1 << 17):  # ODD_SPACE
+                waiting = True
+                continue
+            if waiting and total > first:
+                code[total] = 32
+                total += 1
+            waiting = False
+            code[total] = c
+            total += 1
+        begin[line], end[line] = first, total
+
+
+@jit
 def _about(code: Any, first: int, end: int, signs: Any, pairs: Any) -> Any:
     """A line's bits: what was noted of its code points, and how it begins and ends."""
-    found = (signs & np.uint32(0x3F0000)) | (pairs & np.uint32(0x1F))
+    found = (signs & np.uint32(0x7F0000)) | (pairs & np.uint32(0x3F))
     if first == end:
         return found
     if _is_item(code, first, end):

@@ -1,4 +1,4 @@
-"""Which texts hold one of a list of literals, whatever their case: one compiled pass (Aho and Corasick 1975) over code points.
+"""Which texts hold any of a list of literals, whatever their case: one compiled pass (Aho and Corasick 1975) over code points.
 
 So that patterns that are long lists of words are searched only where one of the words stands.
 """
@@ -17,15 +17,16 @@ from pairs.spans import Spans
 
 
 class Literals:
-    """A list of literals, made ready for searching."""
+    """Lists of literals, made ready for searching."""
 
-    def __init__(self, literals: Iterable[str]) -> None:
+    def __init__(self, *lists: Iterable[str]) -> None:
         """Builds the automaton.
 
         Args:
-            literals: None empty; every letter in any case.
+            *lists: At most eight; no literal is empty; every letter in any case.
         """
-        folded = sorted({literal.lower() for literal in literals})
+        lists = tuple([literal.lower() for literal in literals] for literals in lists)
+        folded = sorted({literal for literals in lists for literal in literals})
         letters = sorted({letter for literal in folded for letter in literal})
         number = {letter: at for at, letter in enumerate(letters, 1)}
         # Beyond the basic plane stands nothing that is looked for.
@@ -35,16 +36,16 @@ class Literals:
             if letter in number or letter.lower() in number or letter.casefold() in number:
                 self._class[code] = number.get(letter) or number.get(letter.lower()) or number[letter.casefold()]
         goto: list[dict[int, int]] = [{}]
-        found = [False]
+        found = [0]
         for literal in folded:
             state = 0
             for letter in literal:
                 if number[letter] not in goto[state]:
                     goto.append({})
-                    found.append(False)
+                    found.append(0)
                     goto[state][number[letter]] = len(goto) - 1
                 state = goto[state][number[letter]]
-            found[state] = True
+            found[state] = sum(1 << at for at, literals in enumerate(lists) if literal in literals)
         self._next = np.zeros((len(goto), len(letters) + 1), np.uint16)
         back = [0] * len(goto)
         waiting = deque([0])
@@ -58,11 +59,11 @@ class Literals:
                 if further is not None:
                     back[further] = int(fallen)
                     waiting.append(further)
-        self._found = np.array(found)
+        self._found = np.array(found, np.uint8)
 
-    def found(self, texts: Spans) -> npt.NDArray[np.bool_]:
-        """bool (n,): the texts that hold any of them."""
-        held = np.zeros(len(texts), bool)
+    def found(self, texts: Spans) -> npt.NDArray[np.uint8]:
+        """uint8 (n,): bit i is set where a text holds any of list i."""
+        held = np.zeros(len(texts), np.uint8)
         _search(texts.code, texts.begin, texts.end, self._class, self._next, self._found, held)
         return held
 
@@ -71,8 +72,8 @@ class Literals:
 def _search(code: Any, begin: Any, end: Any, classes: Any, following: Any, found: Any, held: Any) -> None:
     for row in range(len(begin)):
         state = 0
+        here = np.uint8(0)
         for at in range(begin[row], end[row]):
             state = following[state, classes[min(code[at], np.uint32(0x10000))]]
-            if found[state]:
-                held[row] = True
-                break
+            here |= found[state]
+        held[row] = here

@@ -79,13 +79,13 @@ def draw(
         wanted[left[window]] = wanted[left[window] + 1] = True
         new = np.flatnonzero(wanted & ~known)
         if len(new):
-            for name, column in measure(sentences.take(new)).items():
+            for name, column in measure(sentences.take(new).together()).items():
                 facts[name][new] = column
             known[new] = True
         if len(window):
             reason[window] = check(facts, left[window])
             _take(window, reason, left, doc, most, limit is not None, count, used, chosen)
-        first, step = first + step, 2 * step
+        first, step = first + step, 4 * step
     barren = count == 0
     heads = order[(rank == 0) & barren[doc[order]]]
     chosen[heads] = True

@@ -207,22 +207,37 @@ def spaces(column: pa.StringArray) -> pa.StringArray:
 
 @functools.cache
 def not_nfc() -> frozenset[int]:
-    """The code points below 0x30000 without which a text is in NFC: marks, vowels and finals of Hangul, and those that NFC
-    replaces (Unicode's NFC_Quick_Check No and Maybe)."""
-    found = {code for code in range(0x30000) if unicodedata.category(chr(code))[0] == "M"}
-    found |= {code for code in (*range(0x80, 0xD800), *range(0xE000, 0x30000)) if _replaced(chr(code))}
+    """Code points without which, and without two of `ordered_marks` side by side, a text is in NFC: those that NFC replaces or
+    joins to what stands before (Unicode's NFC_Quick_Check No and Maybe)."""
+    found = set()
+    for code in (*range(0xD800), *range(0xE000, 0x30000)):
+        if not unicodedata.is_normalized("NFC", chr(code)):
+            found.add(code)
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            found.add(int(parts[1], 16))
     return frozenset(found | {*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)})
 
 
 @functools.cache
+def ordered_marks() -> frozenset[int]:
+    """Marks whose order NFC may change, where two stand side by side (of a combining class that is not 0)."""
+    return frozenset(code for code in range(0x30000) if unicodedata.combining(chr(code)))
+
+
+def _character_class(codes: frozenset[int]) -> str:
+    """An RE2 class of code points, runs as ranges."""
+    every = sorted(codes)
+    breaks = [at for at in range(1, len(every)) if every[at] != every[at - 1] + 1]
+    runs = zip([0, *breaks], [*breaks, len(every)], strict=True)
+    return "[" + "".join(f"\\x{{{every[first]:x}}}-\\x{{{every[end - 1]:x}}}" for first, end in runs) + "]"
+
+
+@functools.cache
 def _not_nfc() -> str:
-    """`not_nfc` as an RE2 class."""
-    others = (code for code in sorted(not_nfc()) if unicodedata.category(chr(code))[0] != "M")
-    return r"[\p{M}" + "".join(f"\\x{{{code:x}}}" for code in others) + "]"
-
-
-def _replaced(character: str) -> bool:
-    return not unicodedata.is_normalized("NFC", character)
+    """RE2: what a text that is not in NFC holds."""
+    marks = _character_class(ordered_marks())
+    return f"{_character_class(not_nfc())}|{marks}{marks}|[\\x{{30000}}-\\x{{10ffff}}]"
 
 
 def nfc(column: pa.StringArray) -> pa.StringArray:

@@ -91,21 +91,36 @@ def lines(texts: pa.Array) -> Lines:
 
 def _tidy(found: Lines, total: int) -> Lines:
     """Lines whose signs ask for it repaired; `total` code points are there before."""
-    odd = found.signs & line_signs.UNTIDY != 0
-    if not odd.any():
-        return found
-    rows = np.flatnonzero(odd)
-    damaged = (found.signs & line_signs.DAMAGE != 0)[rows]
-    text = signs.change(found.spans.take(rows).texts(), damaged, _repair)
-    data, offsets = arrow.bytes_and_offsets(pc.utf8_trim(normalise.spaces(normalise.nfc(text)), " "))
-    code = found.spans.code
-    if total + len(data) > len(code):
-        code = np.append(code[:total], np.empty(len(data), np.uint32))
-    cut, _, *noted = spans.read(data, offsets[:-1], offsets[1:], code, total, line_signs.table())
-    begin, end, held = found.spans.begin, found.spans.end, found.signs
-    begin[rows], end[rows], held[rows] = cut.begin, cut.end, line_signs.about(cut, *noted)
-    filled = end > begin
-    return Lines(Spans(code, begin[filled], end[filled]), found.doc[filled], found.number[filled], held[filled])
+    held, table = found.signs, line_signs.table()
+    begin, end, code = found.spans.begin, found.spans.end, found.spans.code
+
+    broken = held & (line_signs.DAMAGE | line_signs.COMPOSE) != 0
+    if broken.any():
+        rows = np.flatnonzero(broken)
+        damaged = (held & line_signs.DAMAGE != 0)[rows]
+        text = normalise.nfc(signs.change(found.spans.take(rows).texts(), damaged, _repair))
+        data, offsets = arrow.bytes_and_offsets(text)
+        code = _room(code, total, len(data))
+        cut, total, *noted = spans.read(data, offsets[:-1], offsets[1:], code, total, table)
+        begin[rows], end[rows], held[rows] = cut.begin, cut.end, line_signs.about(cut, *noted)
+
+    spaced = held & line_signs.SPACES != 0
+    if spaced.any():
+        rows = np.flatnonzero(spaced)
+        code = _room(code, total, int((end - begin)[rows].sum()))
+        begins, ends = begin[rows], end[rows]
+        line_signs.plain_spaces(code, begins, ends, table, total)
+        cut = Spans(code, begins, ends)
+        begin[rows], end[rows], held[rows] = begins, ends, line_signs.about(cut, *spans.note(cut, table))
+
+    cut = Spans(code, begin, end).trim()
+    filled = cut.chars > 0
+    return Lines(cut.take(filled), found.doc[filled], found.number[filled], held[filled])
+
+
+def _room(code: spans.CodePoints, total: int, more: int) -> spans.CodePoints:
+    """An array with room for so many code points behind the first `total`."""
+    return code if total + more <= len(code) else np.append(code[:total], np.empty(more, np.uint32))
 
 
 def _repair(rows: pa.StringArray) -> pa.StringArray:

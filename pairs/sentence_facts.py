@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from pairs import arrow, characters, flags
+from pairs import arrow, characters, flags, spans
 from pairs.jit import jit
 from pairs.literals import Literals
 from pairs.spans import Spans
@@ -45,15 +46,15 @@ _BOILERPLATE: Final = {
 in all it finds."""
 BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
 
-# Bits of code points; a pair's second bit is eight below its first, see `_signs`.
+# Bits of code points; for pairs see `spans.read`.
 _TWO_SLASHES, _TWO_W, _TWO_QUOTES = 1, 2, 4
-_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN = (1 << bit for bit in range(16, 22))
+_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN, _NAME, _DOMAIN = (1 << bit for bit in range(16, 24))
 
 
 @functools.cache
 def _table() -> npt.NDArray[np.uint32]:
-    """uint32 (0x20001,): the bits of each code point; the last entry is for all beyond."""
-    table = np.zeros(0x20001, np.uint32)
+    """uint32 (0x30001,): the bits of each code point; the last entry is for all beyond."""
+    table = np.zeros(0x30001, np.uint32)
     for signs, bit in (
         ("/", _TWO_SLASHES | _TWO_SLASHES << 8), ("wW", _TWO_W | _TWO_W << 8), ("'", _TWO_QUOTES | _TWO_QUOTES << 8), ("@", _AT),
         ("<&{}[=\\", _MARKUP), (_ENDS, _END), (_CLOSERS, _CLOSE), (_JOINERS, _JOIN),
@@ -61,28 +62,30 @@ def _table() -> npt.NDArray[np.uint32]:
         table[[ord(sign) for sign in signs]] |= bit
     for first, last in _EMOJI:
         table[first : last + 1] |= _PICTURE
+    codes = np.array([code for code in range(0x30000) if not 0xD800 <= code < 0xE000])
+    letters = codes[arrow.mask(arrow.matches(pa.array(list(map(chr, codes)), pa.string()), r"[\pL\pN]"))]
+    table[letters] |= _NAME | _DOMAIN
+    table[[ord(sign) for sign in "._%+-"]] |= _NAME
     table.setflags(write=False)
     return table
 
 
 @functools.cache
-def _literals() -> tuple[Literals, Literals]:
-    """Those of the boilerplate; those of markup without a sign of its own."""
-    return Literals(_BOILERPLATE), Literals(["function"])
+def _literals() -> Literals:
+    """Those of the boilerplate; that of markup without a sign of its own."""
+    return Literals(_BOILERPLATE, ["function"])
 
 
 def measure(sentences: Spans) -> Facts:
     """What is measured of each sentence, each of shape (n,)."""
     measured = characters.measure_spans(sentences)
-    held, pairs, ends = (
-        np.zeros(len(sentences), np.uint32),
-        np.zeros(len(sentences), np.uint32),
-        np.zeros(len(sentences), bool),
-    )
-    _signs(sentences.code, sentences.begin, sentences.end, _table(), held, pairs, ends)
-    boilerplate, markup = _literals()
+    held, pairs = spans.note(sentences, _table())
+    ends, mailed = np.zeros(len(sentences), bool), held & _AT != 0
+    _ends(sentences.code, sentences.begin, sentences.end, _table(), ends)
+    _find_addresses(sentences.code, sentences.begin, sentences.end, _table(), mailed)
+    words = _literals().found(sentences)
     address = pairs & (_TWO_SLASHES | _TWO_W) != 0
-    marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | markup.found(sentences)
+    marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | (words & 2 != 0)
     return {
         "chars": measured.chars,
         "words": measured.words,
@@ -91,9 +94,9 @@ def measure(sentences: Spans) -> Facts:
         "digit_share": measured.share(measured.digits),
         "repetition": measured.repetition,
         "has_end": ends | characters.script_set(*_NO_END_SCRIPTS)[measured.script],
-        "is_url": _matches(sentences, address, flags.URL) | _matches(sentences, held & _AT != 0, flags.EMAIL),
+        "is_url": _matches(sentences, address, flags.URL) | mailed,
         "is_markup": _matches(sentences, marked, flags.MARKUP),
-        "is_boilerplate": _matches(sentences, boilerplate.found(sentences), BOILERPLATE),
+        "is_boilerplate": _matches(sentences, words & 1 != 0, BOILERPLATE),
     }
 
 
@@ -106,17 +109,10 @@ def _matches(texts: Spans, rows: Bools, pattern: str) -> Bools:
 
 
 @jit
-def _signs(code: Any, begin: Any, end: Any, table: Any, held: Any, pairs: Any, ends: Any) -> None:
-    """The signs of each text and its pairs of signs; and whether it ends in a mark, then any closers, then any emoji."""
+def _ends(code: Any, begin: Any, end: Any, table: Any, ends: Any) -> None:
+    """Whether each text ends in a mark, then any closers, then any emoji."""
     beyond = np.uint32(len(table) - 1)
     for row in range(len(begin)):
-        all_here = all_pairs = before = np.uint32(0)
-        for at in range(begin[row], end[row]):
-            here = table[min(code[at], beyond)]
-            all_here |= here
-            all_pairs |= (before >> np.uint32(8)) & here
-            before = here
-        held[row], pairs[row] = all_here, all_pairs
         at, first = end[row], begin[row]
         while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 20):  # _PICTURE
             at -= 1
@@ -125,3 +121,25 @@ def _signs(code: Any, begin: Any, end: Any, table: Any, held: Any, pairs: Any, e
         while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 19):  # _CLOSE
             at -= 1
         ends[row] = at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 18) != 0  # _END
+
+
+@jit
+def _find_addresses(code: Any, begin: Any, end: Any, table: Any, found: Any) -> None:
+    """`flags.EMAIL` where `found` says that there is an @: the pattern itself takes milliseconds to be made ready."""
+    beyond = np.uint32(len(table) - 1)
+    for row in range(len(begin)):
+        if not found[row]:
+            continue
+        found[row] = False
+        for at in range(begin[row] + 1, end[row]):
+            if code[at] != 0x40 or not table[min(code[at - 1], beyond)] & np.uint32(1 << 22):  # _NAME
+                continue
+            place = at + 1
+            while place < end[row] and (
+                code[place] == 0x2D or table[min(code[place], beyond)] & np.uint32(1 << 23)
+            ):  # _DOMAIN
+                place += 1
+            dot = place > at + 1 and place + 1 < end[row] and code[place] == 0x2E
+            if dot and table[min(code[place + 1], beyond)] & np.uint32(1 << 23):
+                found[row] = True
+                break

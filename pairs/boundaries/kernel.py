@@ -60,6 +60,41 @@ def _is_start(code: Any, at: int, end: int, flags: Any, lower: Any, lang: int, k
 
 
 @jit
+def _is_syllable(c: Any, flags: Any) -> bool:
+    """Whether one letter says a word: of Han, kana, Hangul."""
+    return bool(0xAC00 <= c <= 0xD7A3 or flags[min(c, 0x20000)] & 0x1000)
+
+
+@jit
+def _is_lone_i(code: Any, at: int, end: int, flags: Any) -> bool:
+    """Whether the English word I stands here, which is a capital anywhere."""
+    return bool(code[at] == 73 and (at + 1 >= end or not flags[min(code[at + 1], 0x20000)] & 0x4F00))
+
+
+@jit
+def _is_numbered(
+    code: Any, begin: int, at: int, flags: Any, lower: Any, lang: int, does: int, keys: Any, kinds: Any
+) -> bool:
+    """Whether the number that begins here belongs to what stands before it: No. 5, p. 7, № 3; then it is no ordinal, no list's."""
+    if at > begin and code[at - 1] == 32:
+        at -= 1
+    if at == begin:
+        return False
+    if code[at - 1] in (35, 0xA7, 0x2116):
+        return True
+    if code[at - 1] != 46:
+        return False
+    last = at - 1
+    first = last
+    while first > begin and flags[min(code[first - 1], 0x20000)] & 0x4700:
+        first -= 1
+    if first == last:
+        return False
+    kind = _kind(lang, code, first, last, lower, keys, kinds)
+    return kind == 2 or (kind == 1 and not does & 1)  # NUMBER, TITLE
+
+
+@jit
 def _stop(
     code: Any,
     begin: int,
@@ -107,9 +142,11 @@ def _stop(
             break
         first -= 1
     size = at - first
-    if size == 0:
-        return first > begin  # a stop that stands alone is an end, but not at the beginning
     following = flags[min(code[nxt], 0x20000)]
+    if size == 0:
+        if first - 2 > begin and code[first - 1] == 32 and code[first - 2] == 46:  # . . .
+            return (following & 0x0D00) != 0 and not _is_lone_i(code, nxt, end, flags)
+        return first > begin  # a stop that stands alone is an end, but not at the beginning
     numeral = (following & 0x800) != 0
     if letters == 0 and digits:
         if first == begin or (first == begin + 1 and dots == 0 and size <= 3):
@@ -117,6 +154,8 @@ def _stop(
         value = 0
         for place in range(first, at):
             value = value * 10 + (int(code[place]) - 48 if 48 <= code[place] <= 57 else 99)
+        if dots == 0 and _is_numbered(code, begin, first, flags, lower, lang, does, keys, kinds):
+            return not numeral  # Nr. 5. Gut
         alone = flags[min(code[first - 1], 0x20000)] & 0x60 != 0 and code[first - 1] != 45
         if alone and dots == 0 and value <= (99 if does & 1 else 12):  # 3. Oktober, 2. Next item
             return not numeral and _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
@@ -132,7 +171,8 @@ def _stop(
         bare = first
         while bare < at and flags[min(code[bare], 0x20000)] & 0x800:
             bare += 1
-        if _find(keys, kinds, _key(0, 35, code, bare, at, lower)):
+        single = at - bare == 1 and (upper or not lang or _kind(lang, code, bare, at, lower, keys, kinds))
+        if not single and _find(keys, kinds, _key(0, 35, code, bare, at, lower)):
             return True  # 15 mm.
     start = _is_start(code, nxt, end, flags, lower, lang, keys, kinds)
     if (
@@ -151,15 +191,23 @@ def _stop(
         )
     if kind > 1 and letters >= 2 and upper == letters and dots == 0:
         kind = 0  # capitals alone are a name
-    if kind == 1:  # TITLE
-        return False
+    if kind == 1:  # TITLE; behind a number it is a unit: 1990 г. Он
+        return bool(counted and start)
     if kind == 2:  # NUMBER
         return not numeral
     if kind == 4:  # END
         return not does & 8 or start
     if kind == 3:  # MAY
         return start or (counted and not does & 8 and not numeral)
-    if letters == 1 and digits == 0 and marks == 0 and (lang or upper or not vowels):
+    if first == begin and (letters > 1 or lang) and _find(keys, kinds, _key(lang, 58, code, first, at, lower)) == 8:
+        return False  # LABEL
+    if (
+        letters == 1
+        and digits == 0
+        and marks == 0
+        and (lang or upper or not vowels)
+        and not _is_syllable(code[first], flags)
+    ):
         return start  # J. Smith; in a language without a list a small vowel may be a word
     if dots and longest <= 2 and digits == 0:
         return start  # U.S., z. B.
@@ -168,7 +216,9 @@ def _stop(
         for place in range(first, at):
             c = code[place]
             plain = plain and (c < 0x250 or 0x400 <= c < 0x500)
-            plain = plain and not (does & 32 and c in (108, 114, 0x43B, 0x440))
+            plain = (
+                plain and not (does & 32 and c in (108, 114, 0x43B, 0x440)) and not (does & 64 and c in (119, 0x175))
+            )
         if plain and not _find(keys, kinds, _key(0, 35, code, first, at, lower)):
             return start  # a word without a vowel is short for another
     return True
@@ -317,9 +367,7 @@ def cut(
                             keys, kinds, _key(0, 33, code, _word_before(code, piece, first, flags), first, lower)
                         )
                 elif dots >= 2 or other:
-                    ends = (g & 0x0D00) != 0 and not (
-                        c == 73 and (nxt + 1 >= end or not flags[min(code[nxt + 1], 0x20000)] & 0x4F00)
-                    )
+                    ends = (g & 0x0D00) != 0 and not _is_lone_i(code, nxt, end, flags)
                 elif dots == 1:
                     dash = opened and code[opener] in (45, 0x2013, 0x2014) and 0x400 <= c < 0x530
                     if g & 0x0D00 and not dash:
@@ -349,8 +397,8 @@ def _indic(code: Any, begin: int, at: int, flags: Any) -> bool:
 
 @jit
 def _capital_inside(code: Any, at: int, end: int, flags: Any) -> bool:
-    """Whether a word's capital stands behind a prefix: uTom, nGaeilge, eBay; or behind the article 'n of Afrikaans."""
-    if code[at] == 110 and code[at - 1] in (39, 0x2019) and at + 2 < end and code[at + 1] == 32:
+    """Whether a word's capital stands behind a prefix: uTom, nGaeilge, eBay; or behind 'n, 's and 't of Afrikaans and Dutch."""
+    if code[at] in (110, 115, 116) and code[at - 1] in (39, 0x2019) and at + 2 < end and code[at + 1] == 32:
         return bool(flags[min(code[at + 2], 0x20000)] & 0x100)
     for place in range(at + 1, min(at + 4, end)):
         f = flags[min(code[place], 0x20000)]

@@ -36,7 +36,7 @@ _VOWELS: Final = "aeiouyæœøıŋəɛɔаеёиоуыэюяіїєѐѝъөүұә
 _CUT: Final = 0x20000  # planes from here on are Han
 
 # What a language does that its script does not say.
-_ORDINALS, _GREEK, _JAPANESE, _NOUNS, _ARMENIAN, _SYLLABIC = 1, 2, 4, 8, 16, 32
+_ORDINALS, _GREEK, _JAPANESE, _NOUNS, _ARMENIAN, _SYLLABIC, _WELSH = 1, 2, 4, 8, 16, 32, 64
 
 
 @functools.cache
@@ -129,5 +129,6 @@ def language(tag: str | None) -> tuple[int, int]:
     does |= _JAPANESE if base == "ja" else 0
     does |= _NOUNS if base in ("de", "lb", "nds", "als", "bar", "gsw") else 0
     does |= _SYLLABIC if base in abbreviations.SYLLABIC else 0
+    does |= _WELSH if base == "cy" else 0
     does |= _ARMENIAN if base in ("hy", "hyw") else 0
     return number, does

@@ -113,7 +113,7 @@ class Orchestra:
             if (child := self._children.pop(name, None)) is not None and child.poll() is None:
                 child.terminate()
                 try:
-                    child.wait(timeout=40)
+                    child.wait(timeout=10)
                 except subprocess.TimeoutExpired:
                     Node(child).kill()
 

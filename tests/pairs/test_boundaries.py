@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -70,6 +72,20 @@ def test_boundaries(lang: str | None, marked: str) -> None:
         return
     wanted = [piece.strip() for piece in marked.split("|") if piece.strip()]
     assert cut(lang, marked.replace("|", "")) == wanted
+
+
+CASES = [
+    tuple(part.strip() for part in line.split("‖"))
+    for line in (Path(__file__).parent / "boundary_cases.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize(("lang", "marked"), CASES)
+def test_the_table_of_cases(lang: str, marked: str) -> None:
+    """Abbreviations, numbers, addresses, quotations, emoji, lists, scripts: what is hard, by language."""
+    wanted = [piece.strip() for piece in marked.split("|") if piece.strip()]
+    assert cut(None if lang == "und" else lang, marked.replace(" | ", " ").replace("|", "")) == wanted
 
 
 def test_thai_is_cut_at_spaces_between_long_runs() -> None:

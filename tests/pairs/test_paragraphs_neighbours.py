@@ -53,7 +53,7 @@ _PIECES = st.sampled_from(
     [
         *"abinx19 .,;:|{}[]()=>/<#$*-–•·›→»⟶é中😀☀\ufe0f\u200d'\"!?।", "function(", "function (", "import x", "def f(",
         "public class ", "public static", "=>", " · ", " • ", "1. ", "(iv) ", "a) ", "www.", "//", "''", "click here",
-        "Cookie", "COOKIES", "subſcribe", "читать далее", "点击",
+        "Cookie", "COOKIES", "subſcribe", "@", "me@x-y.org", "ü@", ".é", "читать далее", "点击",
     ]
 )  # fmt: skip
 _TEXTS = st.lists(st.lists(_PIECES, max_size=12).map("".join), max_size=6)
