@@ -215,13 +215,11 @@ def test_threads_and_processes_give_the_planned_batches_in_order(rendered, worke
 def test_an_error_in_the_data_ends_the_loader_with_its_message(small, tmp_path, workers):
     shutil.copytree(small, tmp_path / "v")
     decoder = decoder_of(tmp_path / "v")
-    loader = Loader(decoder, plan_of(decoder, {"sentences": 1.0}), 5, workers=workers)
     for path in (tmp_path / "v").glob("train/sentences-*"):
         path.unlink()
-    decoder = decoder_of(small)
+    loader = Loader(decoder, plan_of(decoder, {"sentences": 1.0}), 5, workers=workers)
     with pytest.raises(DataError, match="No such file"):
-        for _ in loader:
-            pass
+        list(loader)
     loader.close()
 
 
