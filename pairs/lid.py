@@ -37,8 +37,8 @@ class Model:
     Attributes:
         labels: Without `__label__`.
         words: uint64 (2**k,), hashes of the words, open addressing, 0 = empty; word_row: int32, their rows.
-        kept: uint32 (buckets / 32, 2): a bit for each bucket of n-grams that pruning left, and the row of the
-            first one of these 32 that is.
+        kept: uint32 (buckets / 32,): a bit for each bucket of n-grams that pruning left.
+        first: uint32 (buckets / 32,): the row of the first one of these 32 that is.
         buckets: Number of buckets.
         vectors: float32 (rows, dim) of words, then of the buckets that are left, in rising order.
         tree: float32 (labels - 1, dim), the vectors of the inner nodes.
@@ -51,6 +51,7 @@ class Model:
     words: npt.NDArray[np.uint64]
     word_row: npt.NDArray[np.int32]
     kept: npt.NDArray[np.uint32]
+    first: npt.NDArray[np.uint32]
     buckets: int
     vectors: Floats
     tree: Floats
@@ -73,7 +74,7 @@ class Model:
         n = len(offsets) - 1
         label, probability = np.full(n, -1, np.int64), np.zeros(n, np.float32)
         _predict(
-            data, offsets, self.words, self.word_row, self.kept, self.buckets, self.vectors, self.tree,
+            data, offsets, self.words, self.word_row, self.kept, self.first, self.buckets, self.vectors, self.tree,
             self.left, self.right, self.end_row, self.minn, self.maxn, label, probability,
         )  # fmt: skip
         return label, probability
@@ -160,6 +161,7 @@ def _load(reader: _Reader) -> Model:
     order = np.argsort(numbers, kind="stable")
     vectors = np.concatenate([vectors[:words], vectors[words + places[order]]])
     tree = reader.matrix(*reader.values("?"))
+    kept, first = _kept(numbers, buckets, words)
     labels = [(word, count) for word, count, kind in entries if kind == 1]
     left, right = _tree([count for _, count in labels])
     known = [word for word, _, kind in entries if kind == 0]
@@ -175,7 +177,8 @@ def _load(reader: _Reader) -> Model:
         labels=tuple(word.decode().removeprefix("__label__") for word, _ in labels),
         words=table,
         word_row=rows,
-        kept=_kept(numbers, buckets, words),
+        kept=kept,
+        first=first,
         buckets=buckets,
         vectors=np.ascontiguousarray(vectors, np.float32),
         tree=np.ascontiguousarray(tree[: n_labels - 1], np.float32),
@@ -187,13 +190,15 @@ def _load(reader: _Reader) -> Model:
     )
 
 
-def _kept(numbers: npt.NDArray[np.int32], buckets: int, first: int) -> npt.NDArray[np.uint32]:
-    """See `Model.kept`."""
+def _kept(
+    numbers: npt.NDArray[np.int32], buckets: int, row: int
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """`Model.kept` and `Model.first`, of buckets whose rows begin at `row`."""
     left = np.zeros(-(-buckets // 32) * 32, bool)
     left[numbers] = True
     bits = np.packbits(left, bitorder="little").view("<u4").astype(np.uint32)
     count = left.reshape(-1, 32).sum(axis=1)
-    return np.stack([bits, (np.cumsum(count) - count + first).astype(np.uint32)], axis=1)
+    return bits, (np.cumsum(count) - count + row).astype(np.uint32)
 
 
 def _tree(counts: list[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -306,8 +311,8 @@ def _letters(
 
 @jit
 def _parts(
-    n: int, count: int, kept: Any, buckets: Any, minn: int, maxn: int, letter: Any, size: Any, rest: Any, starts: Any, word: Any,
-    hashes: Any, bucket: Any, known: Any, rows: Any,
+    n: int, count: int, kept: Any, first_row: Any, buckets: Any, minn: int, maxn: int, letter: Any, size: Any, rest: Any,
+    starts: Any, word: Any, hashes: Any, bucket: Any, known: Any, rows: Any,
 ) -> int:  # fmt: skip
     """Rows of the words and n-grams of one text, in fastText's order; returns how many.
 
@@ -343,7 +348,7 @@ def _parts(
                 bucket[level, at] = hashes[at] % buckets
         for at in range(n):
             b = np.int64(bucket[level, at])
-            bit = (kept[b >> 5, 0] >> np.uint32(b & 31)) & np.uint32(1)
+            bit = (kept[b >> 5] >> np.uint32(b & 31)) & np.uint32(1)
             known[at] |= (bit & np.uint32(gram <= rest[at])) << np.uint32(level)
     if minn == 1:
         for number in range(count):  # < and > alone are none
@@ -371,20 +376,20 @@ def _parts(
             found += np.int64((held >> np.uint32(level)) & np.uint32(1))
     for place in range(found):
         this = max(rows[place], 0)
-        below = kept[this >> 5, 0] & np.uint32((np.uint32(1) << np.uint32(this & 31)) - np.uint32(1))
+        below = kept[this >> 5] & np.uint32((np.uint32(1) << np.uint32(this & 31)) - np.uint32(1))
         # How many bits stand there: the trick that compilers know as one instruction.
         below = np.uint32(below - ((below >> np.uint32(1)) & np.uint32(0x55555555)))
         below = np.uint32((below & np.uint32(0x33333333)) + ((below >> np.uint32(2)) & np.uint32(0x33333333)))
         below = np.uint32((below + (below >> np.uint32(4))) & np.uint32(0x0F0F0F0F))
         below = np.uint32(below * np.uint32(0x01010101)) >> np.uint32(24)
-        row = np.int64(kept[this >> 5, 1]) + np.int64(below)
+        row = np.int64(first_row[this >> 5]) + np.int64(below)
         rows[place] = row if rows[place] >= 0 else ~rows[place]
     return int(found)
 
 
 @jit
 def _predict(
-    data: Any, offsets: Any, words: Any, word_row: Any, kept: Any, buckets: int, vectors: Any, tree: Any,
+    data: Any, offsets: Any, words: Any, word_row: Any, kept: Any, first_row: Any, buckets: int, vectors: Any, tree: Any,
     left: Any, right: Any, end_row: int, minn: int, maxn: int, label: Any, probability: Any,
 ) -> None:  # fmt: skip
     dim = vectors.shape[1]
@@ -409,6 +414,7 @@ def _predict(
             n,
             count,
             kept,
+            first_row,
             np.uint32(buckets),
             minn,
             maxn,

@@ -38,6 +38,7 @@ Rule = Literal[
     "many_digits",
     "url",
     "markup",
+    "mojibake",
     "repetition",
     "boilerplate",
     "identical",
@@ -97,6 +98,9 @@ class SentenceOptions(BaseModel):
     )
     url: bool = Field(True, description="url: drop sentences with an address or an e-mail address")
     markup: bool = Field(True, description="markup: drop sentences with markup or script left")
+    mojibake: bool = Field(
+        True, description="mojibake: drop sentences with characters that a wrong code page destroyed"
+    )
     boilerplate: bool = Field(
         True,
         description="boilerplate: drop what pages say of themselves (cookies, rights, calls to click or subscribe)",
@@ -108,7 +112,8 @@ class SentenceOptions(BaseModel):
         0.5,
         ge=0,
         le=1,
-        description="no_language, wrong_language: a less probable identification decides nothing and names no language",
+        description="no_language, wrong_language: a less probable identification is none: a document's language is unknown then "
+        "and none of those listed, a sentence is not wrong",
     )
     language_min_weight: int = Field(
         40,
@@ -161,19 +166,22 @@ def annotate(
 
     Returns:
         m candidates, in the documents' order: origin `<document's origin>#<paragraph>.<sentence>`, url, left_text, right_text,
-        doc_lang, doc_lang_prob, and for each side lang, lang_prob, chars, words, weight, letter_share, digit_share, repetition,
-        has_end, is_url, is_markup, is_boilerplate; and n reasons, null for a document with at least one candidate.
+        doc_lang (a guess where doc_lang_prob is small), doc_lang_prob, and for each side lang, lang_prob, chars, words, weight,
+        letter_share, digit_share, repetition, has_end, is_url, is_markup, is_mojibake, is_boilerplate; and n reasons, null for a
+        document with at least one candidate.
     """
     n = batch.num_rows
     lines = paragraphs.lines(batch.column("text"))
     size = np.bincount(lines.doc, weights=lines.chars, minlength=n).astype(np.int64)
     too_short = _too_short(lines, size, 2 * (options.min_chars or 1))
     doc_lang, doc_prob = lid.identify(paragraphs.samples(lines, n, LANGUAGE_CHARS), max_chars=LANGUAGE_CHARS)
+    # A language that the model was not trained on gets some label of a low probability.
+    known_lang = pc.if_else(pa.array(doc_prob >= options.language_min_prob), doc_lang, None)
     wrong_lang = np.zeros(n, bool)
     if options.languages is not None:
         listed = np.zeros(n, bool)
         for allowed in options.languages:
-            listed |= arrow.mask(language.same_language(doc_lang, arrow.constant(allowed, n)))
+            listed |= arrow.mask(language.same_language(known_lang, arrow.constant(allowed, n)))
         wrong_lang = ~listed
 
     why_line = paragraphs.reasons_of(lines)
@@ -302,7 +310,7 @@ def _cheap(
         found["few_letters"] = either(pc.less, "letter_share", options.min_letter_share)
     if options.max_digit_share is not None:
         found["many_digits"] = either(pc.greater, "digit_share", options.max_digit_share)
-    for rule in ("url", "markup", "boilerplate"):
+    for rule in ("url", "markup", "mojibake", "boilerplate"):
         if getattr(options, rule):
             found[rule] = pc.or_(facts[f"left_is_{rule}"], facts[f"right_is_{rule}"])
     if options.max_repetition is not None:
@@ -323,15 +331,22 @@ def fails(batch: pa.RecordBatch, options: SentenceOptions) -> dict[str, pa.Boole
     """
     facts = dict(zip(batch.schema.names, batch.columns, strict=True))
     found = _cheap(facts, pc.equal(facts["left_text"], facts["right_text"]), options)
-    wrong = []
-    for side in ("left", "right"):
-        sure = pc.and_(
+    sure = {
+        side: pc.and_(
             pc.greater_equal(batch.column(f"{side}_lang_prob"), options.language_min_prob),
             pc.greater_equal(batch.column(f"{side}_weight"), options.language_min_weight),
         )
-        same = language.same_language(batch.column(f"{side}_lang"), batch.column("doc_lang")).fill_null(True)
-        wrong.append(pc.and_(sure, pc.invert(same)))
-    found["wrong_language"] = pc.or_(*wrong)
+        for side in ("left", "right")
+    }
+
+    known = pc.greater_equal(batch.column("doc_lang_prob"), options.language_min_prob)
+
+    def differ(a: str, b: str) -> pa.BooleanArray:
+        return pc.invert(language.same_language(batch.column(a), batch.column(b)).fill_null(True))
+
+    wrong = [pc.and_(pc.and_(sure[side], known), differ(f"{side}_lang", "doc_lang")) for side in ("left", "right")]
+    wrong.append(pc.and_(pc.and_(sure["left"], sure["right"]), differ("left_lang", "right_lang")))
+    found["wrong_language"] = pc.or_(pc.or_(wrong[0], wrong[1]), wrong[2])
     return {rule: found[rule] for rule in options.order if rule in found}
 
 
@@ -347,8 +362,9 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int, min_prob: float =
         batch: m rows as `annotate` returns them.
         source: The source's name in the recipe.
         seed: Not used: the order of two sentences is not drawn.
-        min_prob: Probability below which a document's language is not told: most languages of the world are none that the
-            identifier knows, and it names one that looks alike (of the Universal Declaration's 532 versions 61 % are such).
+        min_prob: Probability below which a document's language is not told, unless both sentences surely have one: most
+            languages of the world are none that the identifier knows, and it names one that looks alike (of the Universal
+            Declaration's 532 versions 61 % are such).
 
     Returns:
         m rows of `PAIR_SCHEMA`, kind sentences. key = content key of (kind, left text, right text).
@@ -356,8 +372,12 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int, min_prob: float =
     n = batch.num_rows
     kind = arrow.constant("sentences", n)
     left, right = batch.column("left_text"), batch.column("right_text")
-    sure = pc.greater_equal(batch.column("doc_lang_prob"), min_prob)
-    lang = language.tags(pc.if_else(sure, batch.column("doc_lang"), pa.scalar(None, pa.string())))
+    known = pc.greater_equal(batch.column("doc_lang_prob"), min_prob)
+    left_lang, right_lang = batch.column("left_lang"), batch.column("right_lang")
+    least = pc.min_element_wise(batch.column("left_lang_prob"), batch.column("right_lang_prob"))
+    agreed = pc.and_(pc.greater_equal(least, min_prob), pc.equal(left_lang, right_lang))
+    none = pa.scalar(None, pa.string())
+    lang = language.tags(pc.if_else(known, batch.column("doc_lang"), pc.if_else(agreed, left_lang, none)))
     names = (
         "left_lang",
         "left_lang_prob",

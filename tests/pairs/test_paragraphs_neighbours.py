@@ -53,7 +53,8 @@ _PIECES = st.sampled_from(
     [
         *"abinx19 .,;:|{}[]()=>/<#$*-–•·›→»⟶é中😀☀\ufe0f\u200d'\"!?।", "function(", "function (", "import x", "def f(",
         "public class ", "public static", "=>", " · ", " • ", "1. ", "(iv) ", "a) ", "www.", "//", "''", "click here",
-        "Cookie", "COOKIES", "subſcribe", "@", "me@x-y.org", "ü@", ".é", "читать далее", "点击",
+        "Cookie", "COOKIES", "subſcribe", "@", "me@x-y.org", "ü@", ".é", "ï¿½", "Ã¼", "Â ", "â€", "Ð°Ñ",
+        "РџСЂРё", "Р", "С", "Ђ", "ж", "?", "??? ??", "\ufffd", "\x85", "читать далее", "点击",
     ]
 )  # fmt: skip
 _TEXTS = st.lists(st.lists(_PIECES, max_size=12).map("".join), max_size=6)
@@ -121,6 +122,7 @@ def test_facts_of_sentences_are_those_of_patterns(texts: list[str]) -> None:
     assert found["is_boilerplate"].tolist() == flags.found(column, sentence_facts.BOILERPLATE).to_pylist()
     either = flags.found(column, flags.URL).to_pylist(), flags.found(column, flags.EMAIL).to_pylist()
     assert found["is_url"].tolist() == [a or b for a, b in zip(*either, strict=True)]
+    assert found["is_mojibake"].tolist() == flags.found(column, flags.MOJIBAKE).to_pylist()
     assert found["is_markup"].tolist() == flags.found(column, flags.MARKUP).to_pylist()
 
 
