@@ -35,6 +35,7 @@ help:
 	@echo "make bench-loader     the trainer's loader against webdataset with Pillow, and against what a model takes"
 	@echo "make bench-gpu        what the GPU here trains: CLIPPO's B/16 at 224 px, batch sizes until memory is full"
 	@echo "make bench-cluster    rendering on Ray: a second worker, and the driver's memory in the number of shards"
+	@echo "make experiments      what the trainer learns with and without text pairs, three seeds each"
 	@echo "make boundaries       sentence boundaries recovered in WMT22, beside four libraries"
 
 demo: $(VENV)/.core $(TORCH)
@@ -123,7 +124,7 @@ $(VENV)/.torch: $(VENV)/.core
 LOCK = uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock:
 	$(LOCK) pyproject.toml --extra build -o requirements/core.lock
-	$(LOCK) pyproject.toml --extra build --extra dev --extra similarity --extra web -c requirements/core.lock -o requirements/dev.lock
+	$(LOCK) pyproject.toml --extra build --extra dev --extra similarity --extra web --extra translate --extra words -c requirements/core.lock -o requirements/dev.lock
 	$(LOCK) pyproject.toml --extra build --extra similarity --extra web --extra hub --extra s3 --extra gs --extra translate -c requirements/core.lock -o requirements/images.lock
 	$(LOCK) pyproject.toml --extra build --extra train -c requirements/images.lock -o requirements/train.lock
 	$(LOCK) requirements/infra-tools.in -o requirements/infra-tools.lock

@@ -61,7 +61,6 @@ def write(drawn: Drawn, path: Path) -> None:
 def summary(drawn: Drawn) -> str:
     """What was drawn, in one line."""
     groups = dict(drawn.groups())
-    kinds = {kind for kind, _, _ in groups}
-    tongues = {tongue for _, tongue, _ in groups}
-    rows = sum(len(rows) for rows in groups.values())
-    return f"{rows:,} pairs of {len(kinds)} kinds in {len(tongues)} languages and pairs of languages"
+    kinds = ", ".join(dict.fromkeys(kind for kind, _, _ in groups))
+    shown, met = sum(map(len, groups.values())), drawn.counts.total()
+    return f"{shown:,} of {met:,} in {len(groups):,} groups of kind, language and rule: {kinds}"

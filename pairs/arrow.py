@@ -36,7 +36,9 @@ def strings(column: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 
 def mask(column: pa.Array) -> Bools:
     """A boolean array as NumPy booleans, null as False."""
-    filled: Bools = column.fill_null(False).to_numpy(zero_copy_only=False).astype(bool)
+    if column.null_count:
+        column = column.fill_null(False)
+    filled: Bools = column.to_numpy(zero_copy_only=False).astype(bool, copy=False)
     return filled
 
 

@@ -63,12 +63,13 @@ def draw(
     reason = np.full(m, -2, np.int64)
     if m == 0:
         return Drawn(np.zeros(0, np.int64), facts, reason)
-    order = np.lexsort((hashes, doc))
+    order = np.empty(m, np.int64)
+    _order(doc, hashes, order)
     rank = number_in(doc[order])
     count, used, known = np.zeros(int(doc[-1]) + 1, np.int64), np.zeros(n + 1, bool), np.zeros(n + 1, bool)
     chosen = np.zeros(m, bool)
     most = m if limit is None else limit
-    first, step = 0, m if limit is None else 2 * limit
+    first, step = 0, m if limit is None else max(2, 3 * limit // 2)
     while True:
         window = order[(rank >= first) & (rank < first + step) & (count[doc[order]] < most)]
         if not len(window):
@@ -90,6 +91,16 @@ def draw(
     heads = order[(rank == 0) & barren[doc[order]]]
     chosen[heads] = True
     return Drawn(np.flatnonzero(chosen), facts, reason)
+
+
+@jit
+def _order(doc: Any, hashes: Any, order: Any) -> None:
+    """The neighbours of each document by their hashes."""
+    first = 0
+    for at in range(1, len(doc) + 1):
+        if at == len(doc) or doc[at] != doc[first]:
+            order[first:at] = first + np.argsort(hashes[first:at])
+            first = at
 
 
 @jit

@@ -47,8 +47,8 @@ in all it finds."""
 BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
 
 # Bits of code points; for pairs see `spans.read`.
-_TWO_SLASHES, _TWO_W, _TWO_QUOTES = 1, 2, 4
-_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN, _NAME, _DOMAIN = (1 << bit for bit in range(16, 24))
+_TWO_SLASHES, _TWO_W, _TWO_QUOTES, _CYRILLIC_1, _CYRILLIC_2, _ASKED = (1 << bit for bit in range(6))
+_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN, _NAME, _DOMAIN, _BROKEN = (1 << bit for bit in range(16, 25))
 
 
 @functools.cache
@@ -62,9 +62,15 @@ def _table() -> npt.NDArray[np.uint32]:
         table[[ord(sign) for sign in signs]] |= bit
     for first, last in _EMOJI:
         table[first : last + 1] |= _PICTURE
+    # What `flags.MOJIBAKE` begins with: each sign, or pair of signs, that it cannot do without.
+    table[[*range(0x80, 0xA0), 0xFFFD, *map(ord, "ïÂÃâÐÑ")]] |= _BROKEN
+    table[[0x420, 0x421]] |= _CYRILLIC_1 << 8 | _CYRILLIC_2
+    table[[*range(0x402, 0x410), *range(0x452, 0x460), *range(0xA0, 0xBC), *range(0x2018, 0x2123)]] |= _CYRILLIC_1
+    table[0xB0:0x460] |= _CYRILLIC_2 << 8
+    table[ord("?")] |= _ASKED << 8 | _ASKED
     codes = np.array([code for code in range(0x30000) if not 0xD800 <= code < 0xE000])
     letters = codes[arrow.mask(arrow.matches(pa.array(list(map(chr, codes)), pa.string()), r"[\pL\pN]"))]
-    table[letters] |= _NAME | _DOMAIN
+    table[letters] |= _NAME | _DOMAIN | _ASKED
     table[[ord(sign) for sign in "._%+-"]] |= _NAME
     table.setflags(write=False)
     return table
@@ -85,6 +91,7 @@ def measure(sentences: Spans) -> Facts:
     _find_addresses(sentences.code, sentences.begin, sentences.end, _table(), mailed)
     words = _literals().found(sentences)
     address = pairs & (_TWO_SLASHES | _TWO_W) != 0
+    broken = (held & _BROKEN != 0) | (pairs & (_CYRILLIC_1 | _CYRILLIC_2 | _ASKED) != 0)
     marked = (held & _MARKUP != 0) | (pairs & _TWO_QUOTES != 0) | (words & 2 != 0)
     return {
         "chars": measured.chars,
@@ -96,6 +103,7 @@ def measure(sentences: Spans) -> Facts:
         "has_end": ends | characters.script_set(*_NO_END_SCRIPTS)[measured.script],
         "is_url": _matches(sentences, address, flags.URL) | mailed,
         "is_markup": _matches(sentences, marked, flags.MARKUP),
+        "is_mojibake": _matches(sentences, broken, flags.MOJIBAKE),
         "is_boilerplate": _matches(sentences, words & 1 != 0, BOILERPLATE),
     }
 

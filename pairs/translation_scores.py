@@ -16,7 +16,7 @@ MAX_CHARS: Final = 20_000
 """Characters of a side that are looked at; a longer one is cut here and too_long."""
 
 _MYRIADS: Final = r"\p{Nd}\s?[多余餘]?[万萬亿億兆千百만억천조]"
-_HAN_NUMERALS: Final = r"[十百千万萬亿億兆]|[〇一二三四五六七八九]{2}"
+_HAN_NUMERALS: Final = r"[十百千万萬亿億兆]|[〇零一二三四五六七八九]{2}"
 _ADDRESS: Final = (
     r"(?i)^[^\pL\pN]*(?:(?:https?|ftp)\s?:\s?//|www\.)\S+[^\pL\pN]*$"
     r"|\bdoi\s?:\s?10\.|\b10\.[0-9]{4,9}/\S|\bISBN(?:-1[03])?\b|\bISSN\b"

@@ -131,8 +131,13 @@ def fingerprint(url: str) -> str:
     return f"store:{fs.ukey(path)}"
 
 
+def _is_hidden(names: Sequence[str]) -> bool:
+    return any(name.startswith((".", "_")) for name in names)
+
+
 def expand(pattern: str) -> list[str]:
-    """Files that a path, folder-free glob or URL pattern names, sorted.
+    """Files that a path, a glob or a URL pattern names, sorted; a folder stands for all files below it whose names, and whose
+    folders' names, begin with no stop or underscore.
 
     Raises:
         StorageError: Nothing is there.
@@ -141,6 +146,9 @@ def expand(pattern: str) -> list[str]:
         path = str(local_path(pattern))
         plain = not globbing.has_magic(path) or Path(path).is_file()  # a file's own name may hold brackets
         found = [path] if plain else sorted(globbing.glob(path, recursive=True))  # noqa: PTH207
+        if plain and Path(path).is_dir():
+            below = (file for file in Path(path).rglob("*") if not _is_hidden(file.relative_to(path).parts))
+            found = sorted(str(file) for file in below)
         for name in found:
             if Path(name).is_symlink() and not Path(name).exists():
                 raise StorageError(f"{name} is a link to a file that is gone")
@@ -148,7 +156,15 @@ def expand(pattern: str) -> list[str]:
     else:
         fs, path = filesystem(pattern)
         try:
-            names = fs.glob(path) if globbing.has_magic(path) else ([path] if fs.exists(path) else [])
+            if globbing.has_magic(path):
+                names = fs.glob(path)
+            elif fs.isdir(path):
+                below = path.rstrip("/")
+                names = [
+                    name for name in fs.find(path) if not _is_hidden(name.removeprefix(below).strip("/").split("/"))
+                ]
+            else:
+                names = [path] if fs.exists(path) else []
         except ValueError as error:  # such as `**` inside of a name
             raise StorageError(f"{pattern}: {error}") from error
         scheme = pattern.partition("://")[0]

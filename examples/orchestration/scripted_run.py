@@ -142,7 +142,8 @@ def ended(api: str, flow: str, deployment: str, *, auto: bool | None = None) -> 
 def make_recipe(folder: Path, pictures: int) -> Path:
     """The quickstart's input in small, and its recipe with a trainer that starts at once."""
     if not (folder / "data" / "expected.json").exists():
-        words = [sys.executable, str(QUICKSTART / "make_input.py"), str(folder / "data"), "--pictures", str(pictures)]
+        words = [sys.executable, str(QUICKSTART / "make_input.py"), str(folder / "data")]
+        words += ["--pictures", str(pictures), "--scene-lines", "100"]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     recipe = yaml.safe_load((QUICKSTART / "recipe.yaml").read_text())
     recipe["shards"] = {"samples": 100}

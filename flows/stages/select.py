@@ -16,7 +16,7 @@ from pipelines.similarity.model import ModelError
 from pipelines.sources.spec import ImageTextSource
 from pipelines.stage import Outcome, Stage
 
-PAIRS_CODE = "6"
+PAIRS_CODE = "7"
 TABLE_CODE = "3"
 BUCKET_BYTES = 64 << 20
 MAX_BUCKETS = 4096

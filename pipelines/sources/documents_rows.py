@@ -11,8 +11,8 @@ ROWS = pa.schema(
         pa.field("text", pa.string()),
     ]
 )
-BATCH_ROWS = 2048
-BATCH_BYTES = 8 << 20
+BATCH_ROWS = 4096  # a batch's patterns take milliseconds to be made ready
+BATCH_BYTES = 16 << 20
 """A batch ends with the document that brings it to this many bytes of text: memory stays bounded however long they are."""
 
 

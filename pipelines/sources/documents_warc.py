@@ -15,12 +15,13 @@ import pyarrow as pa
 import zstandard
 
 from pipelines.sources.documents_rows import Rows
-from pipelines.sources.reading import Reading, SourceError, open_decompressed
+from pipelines.sources.reading import Reading, SourceError
 from pipelines.sources.spec import DocumentsSource
 
 _HTML = ("text/html", "application/xhtml+xml")
 _MAX_DEPTH = 400
 """Elements inside each other; the time that extraction takes grows with the square of it."""
+_LEAST_HEADER = 100  # bytes
 _TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _UNCOUNTED = frozenset(  # elements without an end, and those whose end may be left out
     b"area base br col embed hr img input link meta param source track wbr "
@@ -36,6 +37,8 @@ class _Pieces:
         self._read = getattr(file, "read1", file.read)
         self.fault: tuple[str, Exception] | None = None
         self._at = 0
+        self._tail = b""
+        self._ended = False
 
     def read(self, size: int = -1) -> bytes:
         if self.fault is not None:
@@ -48,8 +51,17 @@ class _Pieces:
             self.fault = ("corrupt", error)
         else:
             self._at += len(piece)
+            self._tail = (self._tail + piece)[-4:]
+            self._ended = not piece
             return piece
         return b""
+
+    def cuts(self, record: Any) -> bool:
+        """Whether the file, not packed, ends inside this record, of which FastWARC says nothing."""
+        if not self._ended or self._tail.endswith((b"\n\n", b"\r\n\r\n")):
+            return False
+        length = record.headers.get("Content-Length") or ""
+        return not length.isdigit() or record.stream_pos + _LEAST_HEADER + int(length) > self._at
 
     def tell(self) -> int:
         return self._at
@@ -58,7 +70,7 @@ class _Pieces:
         self._file.close()
 
 
-def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
+def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """Reads one file; see `documents.read`. A document's origin names its record, from 1.
 
     Raises:
@@ -72,50 +84,57 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
         ) from error
     rows = Rows()
     number = 0
-    with open_decompressed(url) as file:
-        pieces = _Pieces(file)
-        records = ArchiveIterator(pieces, parse_http=True, auto_decode="all", strict_mode=False)
-        while True:
-            try:
-                record = next(records, None)
-            except Exception as error:  # what a hostile header makes a native reader raise is its own affair
-                if pieces.fault is None:
-                    pieces.fault = ("malformed_warc", error)
-                break
-            if record is None:
-                break
-            number += 1
-            if record.record_type != WarcRecordType.response:
-                continue
-            at = f"record {number}"
-            if record.http_headers is None or record.http_headers.status_code != 200:
-                reading.drop("not_answered")
-                continue
-            if (record.http_content_type or "").lower() not in _HTML:
-                reading.drop("not_html")
-                continue
-            try:
-                body = _body(record, source.max_record_bytes)
-            except Exception as error:
-                reading.error(path, at, "malformed_warc", error)
-                continue
-            if pieces.fault is not None:
-                break  # the record is cut; said below
-            if body is None:
-                reading.error(path, at, "document_too_long", f"more than {source.max_record_bytes} bytes")
-                continue
-            text = _page(body, record, path, at, reading)
-            if text is None:
-                continue
-            reading.records += 1
-            full = rows.add(f"{reading.source}/{path}#{number}", record.headers.get("WARC-Target-URI"), text)
-            if full is not None:
-                yield full
+    pieces = _Pieces(file)
+    records = ArchiveIterator(pieces, parse_http=True, auto_decode="all", strict_mode=False)
+    while True:
+        try:
+            record = next(records, None)
+        except Exception as error:  # what a hostile header makes a native reader raise is its own affair
+            if pieces.fault is None:
+                pieces.fault = ("malformed_warc", error)
+            break
+        if record is None:
+            break
+        number += 1
+        if record.record_type != WarcRecordType.response:
+            continue
+        at = f"record {number}"
+        if pieces.fault is None and pieces.cuts(record):
+            pieces.fault = ("truncated", EOFError("the file ends inside the record after this one"))
+        if pieces.fault is not None and record.http_headers is None:
+            number -= 1
+            break
+        if record.http_headers is None or record.http_headers.status_code != 200:
+            reading.drop("not_answered")
+            continue
+        if (record.http_content_type or "").lower() not in _HTML:
+            reading.drop("not_html")
+            continue
+        try:
+            body = _body(record, source.max_record_bytes)
+        except Exception as error:
+            reading.error(path, at, "malformed_warc", error)
+            continue
+        if pieces.fault is None and pieces.cuts(record):
+            pieces.fault = ("truncated", EOFError("the file ends inside the record after this one"))
         if pieces.fault is not None:
-            reason, error = pieces.fault
-            reading.error(path, f"after record {number}", reason, error)
-        elif number == 0:
-            reading.error(path, "file", "empty_file" if pieces.tell() == 0 else "malformed_warc", "no WARC record")
+            number -= 1
+            break  # the record is cut; said below
+        if body is None:
+            reading.error(path, at, "document_too_long", f"more than {source.max_record_bytes} bytes")
+            continue
+        text = _page(body, record, path, at, reading)
+        if text is None:
+            continue
+        reading.records += 1
+        full = rows.add(f"{reading.source}/{path}#{number}", record.headers.get("WARC-Target-URI"), text)
+        if full is not None:
+            yield full
+    if pieces.fault is not None:
+        reason, error = pieces.fault
+        reading.error(path, f"after record {number}", reason, error)
+    elif number == 0:
+        reading.error(path, "file", "empty_file" if pieces.tell() == 0 else "malformed_warc", "no WARC record")
     if len(rows):
         yield rows.batch()
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from pipelines.sources.documents_rows import Rows
-from pipelines.sources.reading import BrokenStreamError, Reading, open_decompressed, pieces
+from pipelines.sources.reading import BrokenStreamError, Reading, pieces
 from pipelines.sources.spec import DocumentsSource
 
 _MAX_LINE = 1 << 16  # bytes of a header's line
@@ -65,49 +65,48 @@ class _Stream:
         return size - left, b"".join(gathered) if size <= limit else None
 
 
-def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
+def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """Reads one file; see `documents.read`. A document's origin names its record, from 1; a damaged record is one error."""
     rows = Rows()
     number = 0
-    with open_decompressed(url) as file:
-        stream = _Stream(file)
-        try:
-            while (line := _next_record(stream)) is not None:
-                number += 1
-                at = f"record {number}"
-                if not line.startswith(b"WARC/"):
-                    reading.error(path, at, "malformed_warc", f"a record begins with {line[:40]!r}")
-                    continue
-                head = _header(stream)
-                length = head.get(b"content-length", b"")
-                if not length.isdigit() or len(length) > 15:
-                    reading.error(path, at, "malformed_warc", f"Content-Length {length[:40]!r}")
-                    continue
-                wanted = head.get(b"warc-type") == b"conversion"
-                have, body = stream.take(int(length), source.max_record_bytes if wanted else 0)
-                if have < int(length):
-                    reading.error(path, at, "truncated", f"{have} bytes of {int(length)}")
-                    break
-                if not wanted:
-                    continue
-                if body is None:
-                    reading.error(path, at, "document_too_long", f"more than {source.max_record_bytes} bytes")
-                    continue
-                try:
-                    text = body.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    reading.error(path, at, "invalid_utf8", error)
-                    continue
-                reading.records += 1
-                address = head.get(b"warc-target-uri", b"").decode("utf-8", "replace").strip("<>") or None
-                full = rows.add(f"{reading.source}/{path}#{number}", address, text)
-                if full is not None:
-                    yield full
-        except BrokenStreamError as error:
-            reading.error(path, f"after record {number}", error.reason, error)
-        else:
-            if number == 0:
-                reading.error(path, "file", "empty_file", "no record")
+    stream = _Stream(file)
+    try:
+        while (line := _next_record(stream)) is not None:
+            number += 1
+            at = f"record {number}"
+            if not line.startswith(b"WARC/"):
+                reading.error(path, at, "malformed_warc", f"a record begins with {line[:40]!r}")
+                continue
+            head = _header(stream)
+            length = head.get(b"content-length", b"")
+            if not length.isdigit() or len(length) > 15:
+                reading.error(path, at, "malformed_warc", f"Content-Length {length[:40]!r}")
+                continue
+            wanted = head.get(b"warc-type") == b"conversion"
+            have, body = stream.take(int(length), source.max_record_bytes if wanted else 0)
+            if have < int(length):
+                reading.error(path, at, "truncated", f"{have} bytes of {int(length)}")
+                break
+            if not wanted:
+                continue
+            if body is None:
+                reading.error(path, at, "document_too_long", f"more than {source.max_record_bytes} bytes")
+                continue
+            try:
+                text = body.decode("utf-8")
+            except UnicodeDecodeError as error:
+                reading.error(path, at, "invalid_utf8", error)
+                continue
+            reading.records += 1
+            address = head.get(b"warc-target-uri", b"").decode("utf-8", "replace").strip("<>") or None
+            full = rows.add(f"{reading.source}/{path}#{number}", address, text)
+            if full is not None:
+                yield full
+    except BrokenStreamError as error:
+        reading.error(path, f"after record {number}", error.reason, error)
+    else:
+        if number == 0:
+            reading.error(path, "file", "empty_file", "no record")
     if len(rows):
         yield rows.batch()
 

@@ -14,6 +14,7 @@ from pipelines.sources.image_records import Text, checked_image, facts_of, texts
 from pipelines.sources.reading import Reading, SourceError, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
+from pipelines.sources.unpacking import ENDINGS
 
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl", "ppm", "ico")
 
@@ -22,7 +23,7 @@ def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Readi
     """Samples of a tar: neighbouring members with one name up to the first dot, as webdataset groups them."""
     limit = max(source.max_image_bytes, source.max_record_bytes)
     columns_of = RecordColumns(source, url, first="txt")
-    seekable = not url.endswith((".gz", ".zst"))
+    seekable = not url.endswith(ENDINGS)
     sample: dict[str, Member] = {}
     current = ""
     broken: str | None = None

@@ -147,12 +147,16 @@ class DocumentColumns(BaseModel):
 
 
 class DocumentsSource(_Source):
-    """Documents: json lines (C4, mC4), parquet, plain text, WET, WARC; text formats plain or compressed (.gz, .zst)."""
+    """Documents: json lines (C4, mC4), parquet, plain text, WET, WARC; all but parquet also .gz, .zst, .bz2, .xz, and in tars."""
 
     type: Literal["documents"]
-    path: str | list[str] = Field(description="file, glob or fsspec URL (s3://, gs://, hf://), or a list of them")
+    path: str | list[str] = Field(
+        description="file, folder, glob or fsspec URL (s3://, gs://, hf://), or a list of them"
+    )
     format: Literal["auto", "jsonl", "parquet", "text", "wet", "warc"] = Field(
-        default="auto", description="auto: by the file's name; what is no .parquet, .txt, .wet or .warc is json lines"
+        default="auto",
+        description="auto: by the file's name; what is no .parquet, .txt, .wet, .warc or .tar is json lines. Of a tar: what all "
+        "its members are; auto: those whose names say it",
     )
     columns: DocumentColumns = DocumentColumns()
     text_documents: Literal["file", "blank_line"] = Field(

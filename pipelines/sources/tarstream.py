@@ -25,7 +25,8 @@ _SIZE = re.compile(r"[0-9]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A regular file of a tar. `data` is None where it is larger than the bound; `offset` counts from the tar's start.
+    """A regular file of a tar. `data` is None where it is larger than the bound, or where `file` reads it; `offset` counts from the
+    tar's start.
 
     A byte of the name that is not UTF-8 is written `\\xNN`; a name with a backslash of its own is not accepted.
     """
@@ -34,6 +35,7 @@ class Member:
     offset: int
     length: int
     data: bytes | None
+    file: BinaryIO | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,42 @@ class _Stream:
         return count - left
 
 
-def read_tar(file: BinaryIO, *, max_member_bytes: int) -> Iterator[Member | Damage]:
+class _MemberFile:
+    """A member's bytes as they come; to be read before the next member is asked for."""
+
+    def __init__(self, stream: _Stream, length: int) -> None:
+        self._stream, self.left = stream, length
+
+    def read1(self, size: int = -1) -> bytes:
+        """The next piece, of at most `size` bytes; empty at the end.
+
+        Raises:
+            EOFError: The archive ends inside the member.
+        """
+        if self.left == 0 or size == 0:
+            return b""
+        # One reading, not all that is wanted: damage behind it must not cost what came before.
+        left, self.left = self.left, -1  # stays so where reading raises
+        data = self._stream.file.read(min(left, 1 << 16 if size < 0 else size)) if left > 0 else b""
+        if not data:
+            raise EOFError("the archive ends inside this member")
+        self._stream.position += len(data)
+        self.left = left - len(data)
+        return data
+
+    read = read1
+
+    def close(self) -> None:
+        """Nothing: the archive's reader closes its file."""
+
+
+def read_tar(file: BinaryIO, *, max_member_bytes: int | None) -> Iterator[Member | Damage]:
     """Walks a tar stream.
 
     Args:
         file: An uncompressed tar, at its start; need not be seekable.
-        max_member_bytes: Larger members are passed over (`data` None) so that memory stays bounded.
+        max_member_bytes: Larger members are passed over (`data` None) so that memory stays bounded. None: members of any size,
+            each as a `file`.
 
     Yields:
         Each regular file in order, and a `Damage` for links, devices, sparse files, names that are absolute or hold `..`, damaged
@@ -215,6 +247,16 @@ def read_tar(file: BinaryIO, *, max_member_bytes: int) -> Iterator[Member | Dama
                 return
             continue
         begin = stream.position
+        if max_member_bytes is None:
+            member = _MemberFile(stream, length)
+            yield Member(shown, begin, length, None, member)  # type: ignore[arg-type]
+            if member.left < 0:
+                return  # its reader has been told
+            rest = padded - length + member.left
+            if stream.skip(rest) < rest:
+                yield Damage(shown, at, "truncated", "the archive ends inside this member")
+                return
+            continue
         if length > max_member_bytes:
             if stream.skip(padded) < length:
                 yield Damage(shown, at, "truncated", "the archive ends inside this member")

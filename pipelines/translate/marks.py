@@ -23,7 +23,9 @@ def take_off(sentence: str, translation: str, unknown: str, failed: str) -> tupl
     for marks in (unknown, failed):
         count = 0
         for mark in marks:
-            pattern = re.compile(rf"(?<!\w){re.escape(mark)}(?=\w)")
+            sign = re.escape(mark)
+            # Before a word, or before the part of one that follows a digit or _: `30*s`.
+            pattern = re.compile(rf"(?<!\w){sign}(?=\w)|(?<=[\d_]){sign}(?=[^\W\d_])")
             more = len(pattern.findall(translation)) - len(pattern.findall(sentence))
             if more > 0:
                 translation, count = pattern.sub("", translation), count + more

@@ -156,7 +156,3 @@ class BackTranslation(BackTranslationOptions):
         le=1_000_000,
         description="sentences of one run on an actor: what a crash of the machine loses",
     )
-
-    def rules(self) -> BackTranslationOptions:
-        """The options without the engines."""
-        return BackTranslationOptions(**self.model_dump(include=set(BackTranslationOptions.model_fields)))

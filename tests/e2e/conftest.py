@@ -41,7 +41,10 @@ def small_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data/ of the quickstart, a hundred and fifty pictures, and its recipe with small shards."""
     folder = tmp_path_factory.mktemp("quickstart")
     subprocess.run(
-        [sys.executable, REPO / "examples/quickstart/make_input.py", folder / "data", "--pictures", "150"],
+        [
+            *(sys.executable, REPO / "examples/quickstart/make_input.py", folder / "data"),
+            *("--pictures", "150", "--scene-lines", "100"),
+        ],
         check=True,
         timeout=300,
     )

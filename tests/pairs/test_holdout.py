@@ -114,6 +114,29 @@ def test_sentences_and_their_word_drops_go_by_document() -> None:
     assert not set(holdout.draws(other, SEED).tolist()) & set(both[0].tolist()), "files of two sources may share a name"
 
 
+def test_back_translations_go_where_their_sentences_went() -> None:
+    """With the document, or with the translations, of the sentence; not with the file that the bitext lies in."""
+    documents = [{"left": f"l {n}", "right": f"r {n}", "origin": f"d.json#{n}#0.0"} for n in range(20)]
+    drawn = holdout.draws(pairs("sentences", documents), SEED)
+    back = [{**row, "right": "again", "scores": '{"distance":0.2,"group":null}'} for row in documents]
+    assert (holdout.draws(pairs("back_translation", back), SEED) == drawn).all()
+    bitext = [
+        {
+            "left": "Good day",
+            "right": "Guten Tag",
+            "origin": f"a.de#{n}",
+            "scores": f'{{"group":"{n:016x}","left_chars":8}}',
+        }
+        for n in range(20)
+    ]
+    drawn = holdout.draws(pairs("translations", bitext), SEED)
+    back = [
+        {**row, "scores": f'{{"distance":0.2,"group":"{n:016x}","original":"left"}}'} for n, row in enumerate(bitext)
+    ]
+    assert (holdout.draws(pairs("back_translation", back), SEED) == drawn).all()
+    assert len(np.unique(drawn)) == 20
+
+
 def test_translations_go_by_the_group_that_was_written() -> None:
     rows = [
         {"left": "Good day", "right": "Guten Tag", "scores": '{"group":"00000000000000aa","left_chars":8}'},

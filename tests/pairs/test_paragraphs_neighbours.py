@@ -53,7 +53,8 @@ _PIECES = st.sampled_from(
     [
         *"abinx19 .,;:|{}[]()=>/<#$*-–•·›→»⟶é中😀☀\ufe0f\u200d'\"!?।", "function(", "function (", "import x", "def f(",
         "public class ", "public static", "=>", " · ", " • ", "1. ", "(iv) ", "a) ", "www.", "//", "''", "click here",
-        "Cookie", "COOKIES", "subſcribe", "@", "me@x-y.org", "ü@", ".é", "читать далее", "点击",
+        "Cookie", "COOKIES", "subſcribe", "@", "me@x-y.org", "ü@", ".é", "ï¿½", "Ã¼", "Â ", "â€", "Ð°Ñ",
+        "РџСЂРё", "Р", "С", "Ђ", "ж", "?", "??? ??", "\ufffd", "\x85", "читать далее", "点击",
     ]
 )  # fmt: skip
 _TEXTS = st.lists(st.lists(_PIECES, max_size=12).map("".join), max_size=6)
@@ -121,6 +122,7 @@ def test_facts_of_sentences_are_those_of_patterns(texts: list[str]) -> None:
     assert found["is_boilerplate"].tolist() == flags.found(column, sentence_facts.BOILERPLATE).to_pylist()
     either = flags.found(column, flags.URL).to_pylist(), flags.found(column, flags.EMAIL).to_pylist()
     assert found["is_url"].tolist() == [a or b for a, b in zip(*either, strict=True)]
+    assert found["is_mojibake"].tolist() == flags.found(column, flags.MOJIBAKE).to_pylist()
     assert found["is_markup"].tolist() == flags.found(column, flags.MARKUP).to_pylist()
 
 
@@ -129,6 +131,18 @@ def test_each_literal_stands_in_what_its_pattern_finds() -> None:
         plain = pattern.replace(r"\b", "").replace(r"\w+", "и").replace("?:", "").replace("s?", "").replace(" ?", " ")
         first = plain.split("(")[0] + plain.split("(")[1].split("|")[0].split(")")[0] if "(" in plain else plain
         assert literal in first.lower(), pattern
+
+
+def test_lines_stay_what_they_are_while_somebody_holds_them() -> None:
+    """Code points lie in memory that is used again: only when nothing refers to it."""
+    first = paragraphs.lines(pa.array(["one line", "another"]))
+    part = first.spans.take(np.array([1]))
+    second = paragraphs.lines(pa.array(["x\ny"]))
+    assert first.spans.texts().to_pylist() == ["one line", "another"]
+    del first
+    third = paragraphs.lines(pa.array(["zzzzzzzz"]))
+    found = [spans_.texts().to_pylist() for spans_ in (part, second.spans, third.spans)]
+    assert found == [["another"], ["x", "y"], ["zzzzzzzz"]]
 
 
 _BITS = st.sampled_from(

@@ -222,6 +222,7 @@ def test_noise_is_dropped_by_the_rule_that_names_it(
         ),
         ("ja", "en", [("国際連合安全保障理事会", "United Nations Security Council")]),
         ("zh", "en", [("从党的百年奋斗史中汲取力量", "Draw strength from the 100 years of struggle of the party")]),
+        ("zh", "en", [("Tom是二零一零年五月五日出生的。", "Tom was born on May 5, 2010.")]),
         (
             "en",
             "de",

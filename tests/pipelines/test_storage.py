@@ -261,7 +261,12 @@ def test_patterns_list_files_sorted(tmp_path: Path) -> None:
     assert storage.expand(str(tmp_path / "*")) == [str(tmp_path / name) for name in "abc"]
     assert storage.expand(str(tmp_path / "**" / "*")) == [str(tmp_path / name) for name in ("a", "b", "c", "x/d")]
     assert storage.expand(f"file://{tmp_path}/x/d") == [str(tmp_path / "x/d")]
-    for pattern in ("none", "*.none", "x"):
+    for name in (".hidden", "_SUCCESS", "_logs/e", "x/y/f"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert storage.expand(str(tmp_path)) == [str(tmp_path / name) for name in ("a", "b", "c", "x/d", "x/y/f")]
+    (tmp_path / "empty").mkdir()
+    for pattern in ("none", "*.none", "empty"):
         with pytest.raises(StorageError, match="no file at"):
             storage.expand(str(tmp_path / pattern))
 

@@ -64,7 +64,8 @@ def script(job: Job, options: SlurmOptions, folder: str) -> str:
     rendezvous: list[str] = []
     if wanted.nodes > 1:
         lines += [
-            'head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"',
+            'nodes="$(scontrol show hostnames "$SLURM_JOB_NODELIST")"',
+            "head=\"${nodes%%$'\\n'*}\"",  # no `| head`: a pipe that closes early would count as an error
             "port=$((20000 + SLURM_JOB_ID % 10000))",
         ]
         rendezvous = [

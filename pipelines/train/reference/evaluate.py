@@ -18,6 +18,7 @@ from torch import Tensor
 from pipelines.train.reference.config import TrainingError
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.embed import embed_pairs
+from pipelines.train.reference.fetched import CACHE_BYTES, ShardCache
 from pipelines.train.reference.geometry import Similarities, modality_gap
 from pipelines.train.reference.model import Tower
 from pipelines.train.reference.photographs import PhotoRecipe
@@ -170,7 +171,7 @@ def _texts_of(shards: Shards, samples: Sequence[Sample]) -> dict[int, list[str]]
 
 def evaluate_version(
     weights: Path,
-    dataset: Path,
+    dataset: Path | str,
     *,
     out: Path | None = None,
     kinds: Sequence[str] | None = None,
@@ -184,7 +185,7 @@ def evaluate_version(
 
     Args:
         weights: What a run saved.
-        dataset: The version's folder.
+        dataset: The version's folder, or its URL in an object store; its shards then go to `OUT/shards`.
         out: Where `evaluation.json`, plots and the page go; made if absent. Default: nothing is written.
         kinds: Which kinds. Default: all.
         most: Pairs of a kind at most.
@@ -217,7 +218,8 @@ def evaluate_version(
         raise DataError(
             f"no shards of kind {', '.join(missing)}; this version has {', '.join(version.kinds) or 'none'}"
         )
-    shards = Shards(version)
+    cache = None if out is None else ShardCache(out / "shards", CACHE_BYTES)
+    shards = Shards(version, cache=cache)
     split = make_split(shards, wanted, share=holdout, most=most)
     photo = PhotoRecipe(size=tower.inputs.size, antialias=tower.inputs.antialias)
     decoder = Decoder(shards, photo=photo, patch=tower.config.patch, cut=tower.config.skip_blank)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--weights", type=Path, required=True, help="weights.safetensors of a run")
-    add("--dataset", type=Path, required=True, help="folder of the published version")
+    add("--dataset", required=True, help="folder of the published version, a path or a URL of an object store")
     add("--out", type=Path, help="folder for evaluation.json, plots and report.html (default: nothing is written)")
     add("--kinds", help="KIND,... (default: all of the version)")
     add("--most", type=int, default=1000, help="pairs of a kind at most (default: %(default)s)")

@@ -8,11 +8,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from pipelines import storage
 from pipelines.train.reference.version import DataError, Shard
 
-COPY_BYTES = 8 << 20
+COPY_BYTES: Final[int] = 8 << 20
+CACHE_BYTES: Final[int] = 256 << 30
+"""What a cache holds where nobody says otherwise."""
 
 
 class ShardCache:

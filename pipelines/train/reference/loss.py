@@ -13,20 +13,6 @@ from torch.utils.checkpoint import checkpoint
 from pipelines.train.reference.distributed import World
 
 
-def false_negatives(left_ids: Tensor, right_ids: Tensor) -> Tensor:
-    """Which off-diagonal pairs of a batch are no negatives, since they share their left picture or their right text.
-
-    Args:
-        left_ids: int64 [n], equal where the left contents are equal.
-        right_ids: int64 [n], equal where the right texts are equal.
-
-    Returns:
-        bool [n, n], false on the diagonal.
-    """
-    same = (left_ids[:, None] == left_ids) | (right_ids[:, None] == right_ids)
-    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
-
-
 def standardised(embeddings: Tensor, share: float) -> Tensor:
     """Brings each channel to mean 0 and deviation 1 over the batch, or part of the way.
 
@@ -48,36 +34,6 @@ def standardised(embeddings: Tensor, share: float) -> Tensor:
 def unit(embeddings: Tensor) -> Tensor:
     """Brings each row to length 1."""
     return functional.normalize(embeddings.float(), dim=-1)
-
-
-def contrastive_loss(left: Tensor, right: Tensor, temperature: Tensor, ignore: Tensor | None = None) -> Tensor:
-    """Mean of the left-to-right and the right-to-left cross entropies (CLIP, https://arxiv.org/abs/2103.00020).
-
-    Args:
-        left: float [n, d], rows of length 1.
-        right: float [n, d], rows of length 1; row i belongs to row i of `left`.
-        temperature: Scalar that multiplies the cosines.
-        ignore: bool [n, n], symmetric: pairs that are left out of both softmaxes. Default: none, as in CLIPPO.
-
-    Returns:
-        A scalar in nats; ln(n) is what chance gives when nothing is ignored.
-    """
-    return _softmax_rows(left, right, left, right, temperature, 0, ignore).mean()
-
-
-def sigmoid_loss(
-    left: Tensor, right: Tensor, temperature: Tensor, bias: Tensor, ignore: Tensor | None = None
-) -> Tensor:
-    """The pairwise sigmoid loss (SigLIP, https://arxiv.org/abs/2303.15343): every pair by itself is a match or none.
-
-    Args:
-        left, right, temperature, ignore: As in `contrastive_loss`.
-        bias: Scalar that is added to the scaled cosines.
-
-    Returns:
-        A scalar: the sum over all pairs, divided by n.
-    """
-    return _sigmoid_rows(left, right, temperature, bias, 0, ignore, len(left)).mean()
 
 
 def _softmax_rows(
@@ -126,7 +82,9 @@ class Objective:
     """What a run minimises.
 
     Attributes:
-        loss: `softmax` or `sigmoid`.
+        loss: `softmax`: the mean of the left-to-right and the right-to-left cross entropies, ln(n) by chance (CLIP,
+            https://arxiv.org/abs/2103.00020). `sigmoid`: every pair by itself is a match or none, summed over all and divided by n
+            (SigLIP, https://arxiv.org/abs/2303.15343).
         mask_repeats: Pairs that share a picture or a text are no negatives of each other.
     """
 

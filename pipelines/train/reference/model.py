@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from pipelines.train.reference.inputs import Inputs, photo_tensor, text_tensor
+from pipelines.train.reference.patches import choose_patches
 
 INITIAL_TEMPERATURE: Final[float] = 10.0
 MAX_TEMPERATURE: Final[float] = 100.0
@@ -232,28 +233,6 @@ class Tower(nn.Module):
         return table[:, :, :rows].flatten(2).transpose(1, 2)
 
 
-def choose_patches(draws: Tensor, tokens: int, keep: float, mask: Tensor | None) -> Tensor:
-    """Draws the patches that are looked at, as FLIP (https://arxiv.org/abs/2212.00794) and Pixel-BERT's random pixel sampling do.
-
-    Args:
-        draws: int64 [n], what to draw from: the same for the same picture and epoch, so with any number of workers.
-        tokens: Patches of a picture.
-        keep: Share that is kept, above 0.
-        mask: bool [n, tokens], patches with something on them; these are kept first. Default: all are alike.
-
-    Returns:
-        int64 [n, max(1, round(keep * tokens))], ascending.
-    """
-    # A hash of picture and patch: multiplying and shifting as splitmix64 does, with int64's wrapping.
-    x = draws[:, None] + torch.arange(1, tokens + 1, device=draws.device) * -7046029254386353131
-    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
-        x = (x ^ (x >> shift)) * factor
-    x = (x ^ (x >> 31)) & (2**62 - 1)
-    if mask is not None:
-        x = torch.where(mask, x, x + 2**62)
-    return x.topk(max(1, round(keep * tokens)), largest=False).indices.sort().values
-
-
 def _stem(config: TowerConfig) -> nn.Module:
     """Pictures [n, 3, h, w] -> tokens [n, width, h / patch, w / patch]."""
     if config.stem == "patch":
@@ -322,16 +301,3 @@ def make_tower(
     if name not in MODELS:
         raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
     return Tower(TowerConfig(patch=patch, rows=rows, columns=columns, **{**MODELS[name], **changes}), inputs)
-
-
-def flops_per_picture(config: TowerConfig, tokens: float) -> float:
-    """Floating-point operations of one forward pass of one picture: two for each multiplication of a matrix product.
-
-    The usual count (PaLM's appendix B, https://arxiv.org/abs/2204.02311): per block 24 t d^2 for its kernels and 4 t^2 d for
-    attention, with t tokens and d channels; beside these the patches, the pooling head and the last map. A backward pass costs
-    twice as much; what is computed again to save memory does not count as use.
-    """
-    t, d = tokens, config.width
-    blocks = config.depth * (24 * t * d**2 + 4 * t**2 * d)
-    head = 4 * t * d**2 + 4 * t * d + 2 * d**2 * (1 + 1 + 8)
-    return blocks + head + 2 * t * d * 3 * config.patch**2 + 2 * d * config.out_dim

@@ -178,7 +178,7 @@ class Adafactor(torch.optim.Optimizer):
         else:
             state["square"].lerp_(square, 1 - decay)
             update = flat * state["square"].rsqrt()
-        moved = state["momentum"].float().lerp_(update, 1 - group["momentum"])
-        state["momentum"].copy_(moved)
+        moved = state["momentum"].to(torch.float32, copy=True).lerp_(update, 1 - group["momentum"])
+        state["momentum"] = moved.bfloat16()  # loading a state makes it the parameter's type
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.sub_(moved.view_as(parameter), alpha=group["lr"])

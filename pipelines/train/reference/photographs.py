@@ -67,12 +67,7 @@ def decode_photograph(data: bytes, recipe: PhotoRecipe, draw: str | None = None)
         if recipe.draft and recipe.antialias and picture.format == "JPEG":
             wanted = [math.ceil(size / (crop[i + 2] - crop[i])) for i in (0, 1)]
             picture.draft("RGB", (wanted[0], wanted[1]))
-        if picture.mode != "RGB":
-            # Palettes and 16-bit greys become levels of 8 bits here too.
-            alpha = picture.convert("RGBA")
-            flat = Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), alpha).convert("RGB")
-        else:
-            flat = picture
+        flat = _opaque(picture)
         width, height = flat.size
         box = (crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height)
         if recipe.antialias:
@@ -80,6 +75,18 @@ def decode_photograph(data: bytes, recipe: PhotoRecipe, draw: str | None = None)
         else:
             pixels = _four_neighbours(np.asarray(flat), size, box)
     return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Any mode -> RGB: transparent parts on white, greys of 16 bits by their upper byte, as `tf.io.decode_image` gives them."""
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode.startswith("I"):
+        return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    alpha = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), alpha).convert("RGB")
 
 
 def draw_augmentation(

@@ -24,7 +24,7 @@ class StepOptions:
             (GradCache, https://arxiv.org/abs/2101.06983): first without keeping anything, for the loss and its gradient by each
             embedding, then chunk by chunk with these gradients. The result is that of the whole batch.
         bf16: Matrix products in bfloat16; the loss stays in float32.
-        keep_photo: Share of a photograph's patches that are looked at, see `model.choose_patches`; 1: all.
+        keep_photo: Share of a photograph's patches that are looked at, see `patches.choose_patches`; 1: all.
         keep_text: The same of a text's.
     """
 

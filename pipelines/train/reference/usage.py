@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from pipelines.train.reference.decode import Batch
-from pipelines.train.reference.model import TowerConfig, flops_per_picture
+from pipelines.train.reference.model import TowerConfig
 from pipelines.train.reference.step import StepOptions
 
 # Dense bfloat16 (float16 where there is none) operations a second, from NVIDIA's data sheets of each; the first name that a
@@ -50,6 +50,19 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def flops_per_picture(config: TowerConfig, tokens: float) -> float:
+    """Floating-point operations of one forward pass of one picture: two for each multiplication of a matrix product.
+
+    The usual count (PaLM's appendix B, https://arxiv.org/abs/2204.02311): per block 24 t d^2 for its kernels and 4 t^2 d for
+    attention, with t tokens and d channels; beside these the patches, the pooling head and the last map. A backward pass costs
+    twice as much; what is computed again to save memory does not count as use.
+    """
+    t, d = tokens, config.width
+    blocks = config.depth * (24 * t * d**2 + 4 * t**2 * d)
+    head = 4 * t * d**2 + 4 * t * d + 2 * d**2 * (1 + 1 + 8)
+    return blocks + head + 2 * t * d * 3 * config.patch**2 + 2 * d * config.out_dim
 
 
 def training_flops(batch: Batch, config: TowerConfig, options: StepOptions) -> float:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +94,58 @@ def test_plain_text(read: Read) -> None:
         ("src/book.txt#4", "Second paragraph."),
         ("src/book.txt#7", " Third "),
     ]
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+MEMBERS = {
+    "part/a.jsonl": b'{"text": "one", "url": "https://a.de/"}\n{"text": "two"}\nno json\n',
+    "part/b.json.gz": gzip.compress(b'{"text": "three"}\n'),
+    "c.txt": "Grüße".encode(),
+    "README.md": b"# no document",
+    "._c.txt": b"what Macs add",
+    "d.parquet": b"PAR1",
+    "e.jsonl.bz2": bz2.compress(b'{"text": "four"}'),
+    "f.json.xz": lzma.compress(b'{"text": "five"}'),
+}
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz"])
+def test_tars(read: Read, ending: str) -> None:
+    pack = {".tar": bytes, ".tar.zst": zstandard.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}
+    took = read(pack.get(ending, gzip.compress)(archive(MEMBERS)), f"x{ending}")
+    place = f"src/x{ending}"
+    assert [(row["origin"], row["text"]) for row in took.rows] == [
+        (f"{place}/part/a.jsonl#1", "one"), (f"{place}/part/a.jsonl#2", "two"), (f"{place}/part/b.json.gz#1", "three"),
+        (f"{place}/c.txt#1", "Grüße"), (f"{place}/e.jsonl.bz2#1", "four"), (f"{place}/f.json.xz#1", "five"),
+    ]  # fmt: skip
+    assert took.faults() == [("line 3", "malformed_json"), ("file", "unreadable_member")]
+    assert took.errors[0]["path"] == f"x{ending}/part/a.jsonl"
+    assert took.reading.dropped == {"not_documents": 2}
+
+
+def test_damaged_tars(read: Read) -> None:
+    lines = b"".join(b'{"text": "line %d"}\n' % number for number in range(5000))
+    whole = archive({"a.jsonl": lines, "b.jsonl": lines})
+    for data, name in (
+        (whole[: len(whole) // 2 + 9000], "x.tar"),
+        (gzip.compress(whole, 0)[: len(whole) // 2 + 9000], "x.tar.gz"),
+    ):
+        took = read(data, name)
+        assert 5000 < len(took.rows) < 6000, "all lines before the cut"
+        assert [reason for _, reason in took.faults()] == ["truncated"]
+        assert took.errors[0]["path"] == f"{name}/b.jsonl"
+    took = read(archive({"eng.dev": b"A text of a member without an ending."}), "x.tar", format="text")
+    assert [row["text"] for row in took.rows] == ["A text of a member without an ending."]
+    assert [reason for _, reason in read(b"no tar" * 500, "x.tar").faults()] == ["broken_member"]
 
 
 def test_hostile_plain_text(read: Read) -> None:
@@ -180,6 +236,17 @@ def test_warc(read: Read) -> None:
     assert "Füße und Straßen." in texts[2]
     assert took.faults() == [("record 5", "document_too_long"), ("record 6", "html_too_deep")]
     assert took.reading.dropped == {"not_answered": 1, "not_html": 1}
+
+
+@pytest.mark.parametrize(("cut", "whole"), [(0.6, 2), (0.501, 2), (0.9, 3), (1.0, 4)])
+def test_a_warc_cut_in_the_middle(read: Read, cut: float, whole: int) -> None:
+    pytest.importorskip("resiliparse")
+    html = b"<html><body>" + b"<p>The old harbour was quiet that morning. Only a few boats had come back.</p>" * 200
+    pages = [page(html)] * 4
+    for data, name in ((b"".join(pages), "a.warc"), (b"".join(map(gzip.compress, pages)), "a.warc.gz")):
+        took = read(data[: int(len(data) * cut)], name)
+        assert [row["origin"] for row in took.rows] == [f"src/{name}#{number}" for number in range(1, whole + 1)]
+        assert took.faults() == ([] if cut == 1 else [(f"after record {whole}", "truncated")])
 
 
 @pytest.mark.parametrize("name", ["dolma-sample-0000.warc.gz", "resiliparse-warcfile.warc.gz", "cc_net-sample.wet.txt"])

@@ -129,9 +129,15 @@ def test_a_bitext_with_one_empty_side_names_both_files_and_counts(look: Look, tm
         look(["a", "b"], "bitext")
 
 
+def test_a_folder_is_all_files_below_it(look: Look, tmp_path: Path) -> None:
+    write(tmp_path, a="1", folder__b="2", folder__c="3")
+    assert [path for path, _ in look("folder").files] == ["folder/b", "folder/c"]
+
+
 @pytest.mark.parametrize("path", ["none.jsonl", "*.none", "folder", ["a", "none"]])
 def test_a_missing_path_is_named_as_it_was_written(look: Look, tmp_path: Path, path: Any) -> None:
-    write(tmp_path, a="1", folder__b="2")
+    write(tmp_path, a="1")
+    (tmp_path / "data" / "folder").mkdir()
     with pytest.raises(SourceError) as caught:
         look(path)
     written = path if isinstance(path, str) else path[-1]

@@ -215,13 +215,11 @@ def test_threads_and_processes_give_the_planned_batches_in_order(rendered, worke
 def test_an_error_in_the_data_ends_the_loader_with_its_message(small, tmp_path, workers):
     shutil.copytree(small, tmp_path / "v")
     decoder = decoder_of(tmp_path / "v")
-    loader = Loader(decoder, plan_of(decoder, {"sentences": 1.0}), 5, workers=workers)
     for path in (tmp_path / "v").glob("train/sentences-*"):
         path.unlink()
-    decoder = decoder_of(small)
+    loader = Loader(decoder, plan_of(decoder, {"sentences": 1.0}), 5, workers=workers)
     with pytest.raises(DataError, match="No such file"):
-        for _ in loader:
-            pass
+        list(loader)
     loader.close()
 
 
@@ -285,6 +283,24 @@ def test_transparent_photographs_lie_on_white():
     out = io.BytesIO()
     Image.new("RGBA", (20, 10), (10, 20, 30, 0)).save(out, "PNG")
     assert (decode_photograph(out.getvalue(), PhotoRecipe(size=16)) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "level"),
+    [
+        (Image.fromarray(np.full((9, 9), 0x8765, np.uint16)), {}, (0x87,) * 3),
+        (Image.new("L", (9, 9), 200), {}, (200,) * 3),
+        (Image.new("1", (9, 9), 1), {}, (255,) * 3),
+        (Image.new("LA", (9, 9), (100, 128)), {}, (177,) * 3),
+        (Image.new("P", (9, 9), 0), {"transparency": 0}, (255,) * 3),
+        (Image.new("RGB", (9, 9), (1, 2, 3)), {"transparency": (1, 2, 3)}, (255,) * 3),
+        (Image.new("RGB", (9, 9), (1, 2, 3)), {"transparency": (9, 9, 9)}, (1, 2, 3)),
+    ],
+)
+def test_every_mode_becomes_what_one_sees(picture, options, level):
+    out = io.BytesIO()
+    picture.save(out, "PNG", **options)
+    assert tuple(decode_photograph(out.getvalue(), PhotoRecipe(size=16))[5, 5]) == level
 
 
 def test_resizing_without_antialiasing_is_tensorflows():

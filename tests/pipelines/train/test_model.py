@@ -12,22 +12,17 @@ from PIL import Image
 
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.distributed import World
-from pipelines.train.reference.loss import (
-    Objective,
-    contrastive_loss,
-    false_negatives,
-    sigmoid_loss,
-    standardised,
-    unit,
-)
+from pipelines.train.reference.loss import Objective, standardised, unit
 from pipelines.train.reference.metrics import EventFile
-from pipelines.train.reference.model import choose_patches, flops_per_picture, make_tower
+from pipelines.train.reference.model import make_tower
 from pipelines.train.reference.optimise import Adafactor, make_optimiser, schedule
+from pipelines.train.reference.patches import choose_patches
 from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.plan import Order, Plan
 from pipelines.train.reference.retrieval import recalls
 from pipelines.train.reference.shards import Shards
 from pipelines.train.reference.step import Embedder, StepOptions, backward
+from pipelines.train.reference.usage import flops_per_picture
 from pipelines.train.reference.version import open_version
 from pipelines.train.reference.weights import load_tower, save_tower
 
@@ -84,15 +79,23 @@ def test_a_tower_embeds_images_and_texts_as_the_loader_does(rendered, tmp_path):
     assert torch.allclose(loaded.embed_images([Image.new("RGB", (9, 5))]).norm(dim=1), torch.ones(1))
 
 
+def loss_of(left, right, *, loss="softmax", temperature=10.0, left_ids=None, right_ids=None) -> float:
+    n = torch.arange(len(left))
+    left_ids, right_ids = (n if ids is None else torch.tensor(ids) for ids in (left_ids, right_ids))
+    scalars = {"temperature": torch.tensor(temperature), "bias": torch.tensor(-10.0)}
+    rows = Objective(loss).rows(left, right, left_ids, right_ids, **scalars, standardise=0.0, world=ALONE)
+    return rows.mean().item()
+
+
 def test_loss_of_chance_and_of_repeats():
-    same = torch.nn.functional.normalize(torch.ones(8, 4), dim=-1)
-    assert contrastive_loss(same, same, torch.tensor(10.0)).item() == pytest.approx(math.log(8))
-    left_ids, right_ids = torch.arange(4), torch.tensor([5, 5, 6, 7])
-    ignore = false_negatives(left_ids, right_ids)
-    assert ignore.nonzero().tolist() == [[0, 1], [1, 0]]
+    same = unit(torch.ones(8, 4))
+    assert loss_of(same, same) == pytest.approx(math.log(8))
     eye = torch.eye(4)
     twin = eye[[0, 0, 2, 3]]
-    assert contrastive_loss(eye, twin, torch.tensor(50.0), ignore) < contrastive_loss(eye, twin, torch.tensor(50.0))
+    masked = loss_of(eye, twin, temperature=50.0, right_ids=[5, 5, 6, 7])
+    assert masked < 0.8 * loss_of(eye, twin, temperature=50.0), (
+        "two pairs with one text are no negatives of one another"
+    )
 
 
 def test_the_losses_are_their_formulas():
@@ -101,12 +104,10 @@ def test_the_losses_are_their_formulas():
     logits = 10.0 * left.double().numpy() @ right.double().numpy().T
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     log_q = logits - np.log(np.exp(logits).sum(0, keepdims=True))
-    softmax = -(np.trace(log_p) + np.trace(log_q)) / 14
-    assert contrastive_loss(left, right, torch.tensor(10.0)).item() == pytest.approx(softmax, rel=1e-5)
+    assert loss_of(left, right) == pytest.approx(-(np.trace(log_p) + np.trace(log_q)) / 14, rel=1e-5)
     signs = 2 * np.eye(7) - 1
     sigmoid = np.log1p(np.exp(-signs * (logits - 10.0))).sum() / 7
-    found = sigmoid_loss(left, right, torch.tensor(10.0), torch.tensor(-10.0)).item()
-    assert found == pytest.approx(sigmoid, rel=1e-5)
+    assert loss_of(left, right, loss="sigmoid") == pytest.approx(sigmoid, rel=1e-5)
 
 
 def test_recalls_count_ties_against_and_standardising_fades():

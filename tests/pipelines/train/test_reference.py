@@ -115,6 +115,17 @@ def test_killed_and_resumed_the_loss_curve_joins(small, tmp_path):
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "muon"])
+def test_a_checkpoint_holds_all_of_an_optimiser(small, tmp_path, optimiser):
+    out = tmp_path / "out"
+    options = {"steps": 8, "batch_size": 8, "size": 32, "checkpoint_every": 4, "optimiser": optimiser, "holdout": 0.0}
+    run(small, out, **options)
+    whole = losses(out)
+    listed(out)[0].unlink()  # as if it had been killed before the last one
+    assert run(small, out, **options)["resumed_at"] == 4
+    assert losses(out) == whole
+
+
 def test_a_torn_checkpoint_is_passed_over_and_another_runs_is_refused(small, tmp_path):
     out = tmp_path / "out"
     options = {"steps": 6, "batch_size": 8, "size": 32, "checkpoint_every": 2, "standardise": 0.0}
@@ -295,13 +306,10 @@ def test_two_workers_give_the_losses_of_one(rendered, tmp_path, loss):
     assert "resumed_at=12" in resumed.stdout
 
 
-def test_more_workers_than_shards_share_them_and_more_than_pairs_are_refused(rendered, tmp_path):
-    assert torchrun(rendered, tmp_path / "4", 4, "--steps", "2", "--mix", "sentences=1").returncode == 0, (
-        "one shard, four workers"
-    )
-    done = torchrun(rendered, tmp_path / "3", 3, "--steps", "2")
-    assert done.returncode == 2
-    assert "a batch of 8 cannot be shared by 3 workers: make it a multiple of 3" in done.stderr
+def test_more_workers_than_shards_share_them(rendered, tmp_path):
+    done = torchrun(rendered, tmp_path / "2", 2, "--steps", "2", "--mix", "sentences=1")
+    assert done.returncode == 0, "one shard, two workers"
+    assert "workers=2" in done.stdout
 
 
 def test_the_trainer_imports_no_engine():

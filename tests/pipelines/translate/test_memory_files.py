@@ -112,6 +112,8 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
         ("I like *this* #tag", "Me gusta *this* #tag", ("Me gusta *this* #tag", 0, 0)),
         ("#tag here", "#tag #aquí", ("tag aquí", 0, 1)),
         ("2 * 3", "2 * 3", ("2 * 3", 0, 0)),
+        ("2*3 in the 30s", "2*3 en los 30*s", ("2*3 en los 30s", 1, 0)),
+        ("a_b", "*a_*b", ("a_b", 2, 0)),
         ("a@b.de", "a@b.de", ("a@b.de", 0, 0)),
     ],
 )
