@@ -23,7 +23,7 @@ from tests.e2e.prefect_site import SECONDS, Orchestra, events, post, postgresql,
 from tests.e2e.sites import LONG, Site, link_stages, many_shards_recipe
 from tests.ray_cluster import RayCluster
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]  # whole builds and clusters, on a machine that may be busy
 
 SCRIPT = REPO / "examples" / "orchestration" / "scripted_run.py"
 

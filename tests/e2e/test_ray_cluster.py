@@ -18,7 +18,7 @@ from tests.e2e.conftest import Undisturbed, Version, command
 from tests.e2e.sites import LONG, SECONDS, Site, many_shards_recipe
 from tests.ray_cluster import RayCluster
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]  # whole builds and clusters, on a machine that may be busy
 
 
 @pytest.fixture(scope="module")
