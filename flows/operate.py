@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -77,6 +78,9 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
         environment.settle()
         from flows import deployments
 
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # the same way out as Ctrl-C: server and worker are ended
         with exit_codes():
             code = deployments.serve(
                 file=(file or deployments.FILE).resolve(),

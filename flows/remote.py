@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run
 
 from flows.log import logger
 from flows.recipe import RecipeError, load
@@ -24,25 +24,25 @@ environment.settle()
 
 def run_id() -> str | None:
     """The id of the flow run that is under way; None outside of one."""
-    return str(flow_run.id) if flow_run.id else None
+    return str(runtime.flow_run.id) if runtime.flow_run.id else None
 
 
-def stop_jobs(flow: Any, run: Any, state: Any) -> None:
-    """A hook of Prefect's: stops what a run that was cancelled or crashed has left on the cluster."""
+def stop_jobs(flow: Any, flow_run: Any, state: Any) -> None:
+    """A hook, which Prefect calls by these names: stops what a run that was cancelled or crashed has left on the cluster."""
     try:
-        address = load(str(run.parameters["recipe"])).recipe.runtime.ray.address
+        address = load(str(flow_run.parameters["recipe"])).recipe.runtime.ray.address
     except (RecipeError, KeyError) as error:
-        logger().warning("what run %s left on a cluster is not known: %s", run.id, error)
+        logger().warning("what run %s left on a cluster is not known: %s", flow_run.id, error)
         return
     if not is_submitted(address):
         return
-    cluster = Cluster(address, str(run.id))
+    cluster = Cluster(address, str(flow_run.id))
     try:
         for handle, owner, folder in cluster.jobs():
-            if _owner(folder, handle, owner) == str(run.id):
+            if _owner(folder, handle, owner) == str(flow_run.id):
                 logger().info("Ray job %s: %s", handle, cluster.stop(handle) or "no answer")
     except JobError as error:
-        logger().warning("jobs of run %s were not stopped (`reap` will): %s", run.id, error)
+        logger().warning("jobs of run %s were not stopped (`reap` will): %s", flow_run.id, error)
 
 
 def _owner(folder: str, handle: str, first: str) -> str:

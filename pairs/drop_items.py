@@ -41,6 +41,8 @@ _LINKERS: Final = (0x17D2, 0x1039, 0x1B44, 0xA9C0)
 """Khmer, Myanmar, Balinese, Javanese: the consonant behind is written below the one before."""
 _JOINS_BEFORE: Final = "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮーゝゞヽヾ々"
 """Kana that are half of a syllable with what stands before, and signs that repeat it."""
+_VOWELS_BEFORE: Final = (*range(0x0E40, 0x0E45), *range(0x0EC0, 0x0EC5))
+"""Thai's and Lao's vowels that stand before their consonant."""
 _VOWELS_BEHIND: Final = (0x0E30, 0x0E32, 0x0E45, 0x0E46, 0x0E2F, 0x0EB0, 0x0EB2, 0x0EC6)
 """Thai's and Lao's vowels that stand behind their consonant, and the signs that repeat or cut a word short."""
 _KILLS: Final = (0x103A, 0x17CB, 0x17CD)
@@ -72,9 +74,7 @@ def tables() -> Tables:
     joins_before = base.extend.copy()
     joins_before[[*map(ord, _JOINS_BEFORE), *_VOWELS_BEHIND]] = True
     joins_after = np.zeros(len(base.kind), bool)
-    joins_after[[*range(0x0E40, 0x0E45), *range(0x0EC0, 0x0EC5), *_LINKERS, 0x200D]] = (
-        True  # Thai's and Lao's first vowels
-    )
+    joins_after[[*_VOWELS_BEFORE, *_LINKERS, 0x200D]] = True
     tibetan = characters.script_set("Tibt")[base.script] | np.isin(np.arange(len(base.kind)), _TSHEG)
     return Tables(sign, unspaced, cjk, joins_before, joins_after, tibetan)
 

@@ -13,7 +13,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def jit(function: F) -> F:
     """Compiles a function at its first call, without the GIL; later processes load it from the cache.
 
-    On a read-only disk numba finds no place for a cache and raises; then every process compiles for itself.
+    The cache lies beside the module, or, where that folder cannot be written, in the user's (`NUMBA_CACHE_DIR`, else
+    `~/.cache/numba`). Where neither can be, numba raises here, and every process compiles for itself. The cache looks at the date
+    of the function's own file alone: a compiled function calls none of another file.
     """
     try:
         return cast(F, numba.njit(function, cache=True, nogil=True))

@@ -75,7 +75,7 @@ def lines(texts: pa.Array) -> Lines:
         change = signs.change(change, (held & line_signs.AMP)[marked] != 0, normalise.unescape)
         repaired = line_signs.outline(normalise.strip_markup(change))
     # Some room more: repaired lines go behind the others.
-    code = np.empty(len(data) * 9 // 8 + (0 if repaired is None else len(repaired[0])), np.uint32)
+    code = spans.room(len(data) * 9 // 8 + (0 if repaired is None else len(repaired[0])))
     table = line_signs.table()
     cut, total, singles, doubles = spans.read(data, begin, end, code, 0, table)
     if repaired is not None:

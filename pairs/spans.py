@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,6 +76,21 @@ class Spans:
         data = np.empty(4 * int(self.chars.sum()), np.uint8)  # what stays empty is never touched
         _encode(self.code, self.begin, self.end, offsets, data)
         return arrow.from_bytes(data[: offsets[-1]].copy(), offsets)
+
+
+_LAST: Final = threading.local()
+_LARGEST: Final = 32 << 20  # code points
+
+
+def room(size: int) -> CodePoints:
+    """An array for `size` code points or more: the one given last time in this thread, where nobody holds it any more. Touching
+    memory that is new to a process takes longer than decoding into it."""
+    last: CodePoints | None = getattr(_LAST, "array", None)
+    if last is not None and len(last) >= size and sys.getrefcount(last) == 3:  # _LAST, `last`, and the argument
+        return last
+    made = np.empty(size, np.uint32)
+    _LAST.array = made if size <= _LARGEST else None
+    return made
 
 
 def decode(texts: pa.StringArray) -> Spans:

@@ -17,12 +17,9 @@ UInt64 = npt.NDArray[np.uint64]
 DOT, ASK, ELLIPSIS, STRONG, CLOSE, OPEN, SPACE, EMOJI = (1 << bit for bit in range(8))
 UPPER, LOWER, CASELESS, DIGIT, CJK, VOWEL, MARK, THAI = (1 << bit for bit in range(8, 16))
 _ENDS: Final = DOT | ASK | ELLIPSIS | STRONG
-_WORD: Final = UPPER | LOWER | CASELESS | MARK
 
 _STRONG: Final = "。｡！？．⁇⁈⁉‼‽؟۔।॥።፧፨։។៕။།༎᠃᠉܀܁܂꓿᱾᱿꯫෴⸮\u037e꧉᭟᥄᥅"
 _CLOSERS: Final = "\"'”’»›)]}」』】〉》〕）］｝〙〗＂＇*_“‘«"
-_EITHER: Final = "\"*_“‘«'"
-"""Closers that open as well: what follows tells."""
 _OPENERS: Final = "\"'“‘«‹([{「『【〈《〔（［｛¿¡–—-−‐•·*#_„‚”’»›▪●►→~/@&+<>=|§†$€£¥₹№■◻◼□▶◆◇○←↑↓⇒※〇・\u200b\u2060"
 _EMOJI: Final = (
     (0x2600, 0x27BF),

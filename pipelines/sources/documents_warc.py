@@ -21,6 +21,7 @@ from pipelines.sources.spec import DocumentsSource
 _HTML = ("text/html", "application/xhtml+xml")
 _MAX_DEPTH = 400
 """Elements inside each other; the time that extraction takes grows with the square of it."""
+_LEAST_HEADER = 100  # bytes
 _TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _UNCOUNTED = frozenset(  # elements without an end, and those whose end may be left out
     b"area base br col embed hr img input link meta param source track wbr "
@@ -36,6 +37,8 @@ class _Pieces:
         self._read = getattr(file, "read1", file.read)
         self.fault: tuple[str, Exception] | None = None
         self._at = 0
+        self._tail = b""
+        self._ended = False
 
     def read(self, size: int = -1) -> bytes:
         if self.fault is not None:
@@ -48,8 +51,17 @@ class _Pieces:
             self.fault = ("corrupt", error)
         else:
             self._at += len(piece)
+            self._tail = (self._tail + piece)[-4:]
+            self._ended = not piece
             return piece
         return b""
+
+    def cuts(self, record: Any) -> bool:
+        """Whether the file, not packed, ends inside this record, of which FastWARC says nothing."""
+        if not self._ended or self._tail.endswith((b"\n\n", b"\r\n\r\n")):
+            return False
+        length = record.headers.get("Content-Length") or ""
+        return not length.isdigit() or record.stream_pos + _LEAST_HEADER + int(length) > self._at
 
     def tell(self) -> int:
         return self._at
@@ -87,6 +99,11 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
         if record.record_type != WarcRecordType.response:
             continue
         at = f"record {number}"
+        if pieces.fault is None and pieces.cuts(record):
+            pieces.fault = ("truncated", EOFError("the file ends inside the record after this one"))
+        if pieces.fault is not None and record.http_headers is None:
+            number -= 1
+            break
         if record.http_headers is None or record.http_headers.status_code != 200:
             reading.drop("not_answered")
             continue
@@ -98,7 +115,10 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
         except Exception as error:
             reading.error(path, at, "malformed_warc", error)
             continue
+        if pieces.fault is None and pieces.cuts(record):
+            pieces.fault = ("truncated", EOFError("the file ends inside the record after this one"))
         if pieces.fault is not None:
+            number -= 1
             break  # the record is cut; said below
         if body is None:
             reading.error(path, at, "document_too_long", f"more than {source.max_record_bytes} bytes")

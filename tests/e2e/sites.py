@@ -15,12 +15,14 @@ from tests.conftest import REPO
 from tests.e2e.conftest import Version, champion, command, write_recipe
 from tests.ray_cluster import RayCluster
 
-SHARD = {"samples": 6, "per_kind": {"image_alt": 4}}
+LONG = "translations"
+"""The kind with so many shards that there is time to kill something in the middle."""
+SHARD = {"samples": 50, "per_kind": {"image_alt": 20, LONG: 6}}
 SECONDS = 400
 
 
 def many_shards_recipe(small_input: Path, address: str) -> Path:
-    """The small recipe with shards of two or three samples, rendered at a Ray address."""
+    """The small recipe with small shards, rendered at a Ray address."""
     recipe = yaml.safe_load((small_input / "recipe.yaml").read_text())
     recipe |= {"name": "many_shards", "shards": SHARD, "runtime": {"ray": {"address": address}, "lease_seconds": 5}}
     return write_recipe(small_input / f"many_shards_{address.rpartition(':')[2]}.yaml", recipe)
@@ -42,16 +44,28 @@ class Site:
         with (self.root / "log").open("ab") as log:
             return subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, cwd=REPO)
 
+    def wait_for_a_job_taken_up(self, process: subprocess.Popen[bytes]) -> str:
+        """Waits until a build follows a job that another has submitted; gives its id."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            for path in self.root.glob("stages/render-*/submission.json"):
+                noted = json.loads(path.read_text())
+                if noted["run"] not in noted["submission_id"]:
+                    return str(noted["submission_id"])
+            assert process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
     def log(self) -> str:
         """What builds have said."""
         return (self.root / "log").read_text()
 
     def records(self) -> list[dict[str, Any]]:
-        """What is known of the shards that are finished."""
-        return [json.loads(path.read_text()) for path in self.root.glob("stages/render-*/records/*.json")]
+        """What is known of the finished shards of the long kind."""
+        return [json.loads(path.read_text()) for path in self.root.glob(f"stages/render-{LONG}-*/records/*.json")]
 
     def wait_for_shards(self, count: int, process: subprocess.Popen[bytes], *, nodes: int = 1) -> None:
-        """Waits until so many shards are there, from so many nodes."""
+        """Waits until so many shards of the long kind are there, from so many nodes."""
         deadline = time.monotonic() + SECONDS
         while len(found := self.records()) < count or len({record["node"] for record in found}) < nodes:
             assert process.poll() is None, self.log()
@@ -80,12 +94,6 @@ class Site:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return json.load(answer)
-
-    def total(self) -> int:
-        """Shards that rendering makes."""
-        return sum(
-            len(json.loads(path.read_text())["parts"]) for path in self.root.glob("stages/render-*/MANIFEST.json")
-        )
 
 
 def link_stages(before: Path, root: Path, *prefixes: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,16 @@ def test_an_automation_is_one_once_its_names_are_ids(path: Path) -> None:
         if action.pop("block", None):
             action["block_document_id"] = "00000000-0000-0000-0000-000000000002"
     Automation.model_validate(content)
+
+
+@pytest.mark.parametrize("name", ["build_dataset", "render_shards"])
+def test_hooks_take_what_prefect_gives_them(name: str) -> None:
+    """The worker's runner calls them by these names: another name once made it stop no job, and say so in its log alone."""
+    flow = next(_flow(one["entrypoint"]) for one in DEPLOYMENTS if one["flow_name"] == name)
+    hooks = [*flow.on_cancellation_hooks, *flow.on_crashed_hooks]
+    assert len(hooks) == 2
+    for hook in hooks:
+        inspect.signature(hook).bind(flow=None, flow_run=None, state=None)
 
 
 def test_what_can_pass_is_told_from_what_cannot() -> None:

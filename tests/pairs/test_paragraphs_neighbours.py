@@ -133,6 +133,18 @@ def test_each_literal_stands_in_what_its_pattern_finds() -> None:
         assert literal in first.lower(), pattern
 
 
+def test_lines_stay_what_they_are_while_somebody_holds_them() -> None:
+    """Code points lie in memory that is used again: only when nothing refers to it."""
+    first = paragraphs.lines(pa.array(["one line", "another"]))
+    part = first.spans.take(np.array([1]))
+    second = paragraphs.lines(pa.array(["x\ny"]))
+    assert first.spans.texts().to_pylist() == ["one line", "another"]
+    del first
+    third = paragraphs.lines(pa.array(["zzzzzzzz"]))
+    found = [spans_.texts().to_pylist() for spans_ in (part, second.spans, third.spans)]
+    assert found == [["another"], ["x", "y"], ["zzzzzzzz"]]
+
+
 _BITS = st.sampled_from(
     [*"ab /\\&<@:|{}[]=('\"wW\t\r\n\x0b\x85\xa0\xad\u2028\u200b\u3000\ufeff\ue000é中😀", "  ", "//", "www", "''"]
 )

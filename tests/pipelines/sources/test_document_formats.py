@@ -238,6 +238,17 @@ def test_warc(read: Read) -> None:
     assert took.reading.dropped == {"not_answered": 1, "not_html": 1}
 
 
+@pytest.mark.parametrize(("cut", "whole"), [(0.6, 2), (0.501, 2), (0.9, 3), (1.0, 4)])
+def test_a_warc_cut_in_the_middle(read: Read, cut: float, whole: int) -> None:
+    pytest.importorskip("resiliparse")
+    html = b"<html><body>" + b"<p>The old harbour was quiet that morning. Only a few boats had come back.</p>" * 200
+    pages = [page(html)] * 4
+    for data, name in ((b"".join(pages), "a.warc"), (b"".join(map(gzip.compress, pages)), "a.warc.gz")):
+        took = read(data[: int(len(data) * cut)], name)
+        assert [row["origin"] for row in took.rows] == [f"src/{name}#{number}" for number in range(1, whole + 1)]
+        assert took.faults() == ([] if cut == 1 else [(f"after record {whole}", "truncated")])
+
+
 @pytest.mark.parametrize("name", ["dolma-sample-0000.warc.gz", "resiliparse-warcfile.warc.gz", "cc_net-sample.wet.txt"])
 def test_real_archives(name: str, take: Callable[..., Any]) -> None:
     pytest.importorskip("resiliparse")
