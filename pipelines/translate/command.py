@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -20,6 +21,7 @@ from pipelines.translate.spec import CommandEngine
 from pipelines.translate.translator import EngineError, TranslatorError
 
 _STDERR_BYTES: Final = 2000
+_SHOWN_CHARS: Final = 200
 _PIECE: Final = 1 << 16
 _POLL_SECONDS: Final = 0.2
 _SLACK_BYTES: Final = 1 << 20
@@ -173,7 +175,9 @@ class CommandTranslator:
 
     def _with_stderr(self, words: str) -> str:
         said = " ".join(self._said.decode("utf-8", "replace").split())
-        return f"{self._words[0]}: {words}" + (f"; it said: {said}" if said else "")
+        # The whole command: one program serves many pairs of languages.
+        command = shlex.join(self._words)[:_SHOWN_CHARS]
+        return f"{command}: {words}" + (f"; it said: {said}" if said else "")
 
 
 def _line(sentence: str) -> bytes:
