@@ -25,7 +25,6 @@ from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.retrieval import AT, recalls
 from pipelines.train.reference.shards import Sample, Shards
 from pipelines.train.reference.split import make_split
-from pipelines.train.reference.tar_index import LEFT, TEXT
 from pipelines.train.reference.version import HELD_OUT, PHOTOGRAPHS, DataError, open_version
 from pipelines.train.reference.weights import load_tower
 from pipelines.train.reference.zero_shot import ClassSet, classify, read_classes
@@ -148,7 +147,7 @@ def classified(tower: Tower, shards: Shards, embedded: Embedded, sets: Sequence[
         for sample in embedded.samples:
             listed = None
             if classes.pictures:
-                data = shards.get(sample.shard).read(sample.position, LEFT)
+                data = shards.get(sample.shard).read(sample.position).left
                 listed = classes.pictures.get(hashlib.sha256(data).hexdigest())
             labels.append(classes.label(texts[sample.left_id]) if listed is None else classes.classes.index(listed))
         rows = [row for row, label in enumerate(labels) if label is not None]
@@ -165,7 +164,7 @@ def _texts_of(shards: Shards, samples: Sequence[Sample]) -> dict[int, list[str]]
         shard = shards.get(number)
         for sample in shards.samples(number):
             if sample.left_id in texts:
-                texts[sample.left_id].append(shard.read(sample.position, TEXT).decode("utf-8", "replace"))
+                texts[sample.left_id].append(shard.read(sample.position).text.decode("utf-8", "replace"))
     return texts
 
 

@@ -20,9 +20,9 @@ from pipelines.train.reference.metrics import METRICS, read_metrics  # noqa: E40
 from pipelines.train.reference.trainer import train  # noqa: E402
 
 CLASSES = """
-- name: numbers
+- name: languages
   templates: ["{}"]
-  classes: {zero: {en: "number 0"}, one: {en: "number 1"}}
+  classes: {German: {en: roter Kreis}, Greek: {en: κόκκινος κύκλος}, Hindi: {en: नीले वर्ग}, Korean: {en: 파란 사각형}, Russian: {en: круг}}
 - name: nothing
   classes: [qqqq, wwww]
 """
@@ -73,7 +73,8 @@ def test_a_saved_tower_is_evaluated_as_the_run_did(
     trained: Path, rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--weights", str(trained / "weights.safetensors"), "--dataset", str(rendered), "--threads", "1"]
-    words += ["--holdout", "0.4", "--most", "256"]
+    (tmp_path / "classes.yaml").write_text(CLASSES)
+    words += ["--holdout", "0.4", "--most", "256", "--classes", str(tmp_path / "classes.yaml")]
     assert main([*words, "--kinds", "image_alt,sentences", "--out", str(tmp_path / "out")]) == 0
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     of_run = json.loads((trained / "result.json").read_text())["retrieval_by_kind"]
@@ -81,6 +82,10 @@ def test_a_saved_tower_is_evaluated_as_the_run_did(
     for kind, one in of_run.items():
         assert found["retrieval_by_kind"][kind]["text_to_left"] == one["text_to_left"]
         assert found["retrieval_by_kind"][kind]["gap"] == pytest.approx(one["gap"], abs=1e-5)
+    (zero_shot,) = found["zero_shot"]  # classes that no picture is of are left out
+    assert zero_shot["name"] == "languages"
+    assert zero_shot["photographs"] > 0
+    assert 0 <= zero_shot["top_1"] <= 1
     check_closed(tmp_path / "out" / "report.html")
     assert "image_alt" in capsys.readouterr().out
 
@@ -90,7 +95,6 @@ def test_what_cannot_be_evaluated_is_said(
 ) -> None:
     weights = trained / "weights.safetensors"
     words = ["--dataset", str(rendered), "--threads", "1", "--holdout", "0.4"]
-    (tmp_path / "classes.yaml").write_text(CLASSES)
     (tmp_path / "broken.yaml").write_text("- classes: [one]")
     (tmp_path / "no.safetensors").write_bytes(b"\x80\x04x")
     for more, code, says in (
