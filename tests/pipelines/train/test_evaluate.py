@@ -22,7 +22,7 @@ from pipelines.train.reference.trainer import train  # noqa: E402
 CLASSES = """
 - name: languages
   templates: ["{}"]
-  classes: {German: {en: roter Kreis}, Greek: {en: κόκκινος κύκλος}, Hindi: {en: नीले वर्ग}, Korean: {en: 파란 사각형}, Russian: {en: круг}}
+  classes: {German: {en: roter Kreis}, Greek: {en: κόκκινος κύκλος}, Korean: {en: 파란 사각형}, Russian: {en: круг}}
 - name: nothing
   classes: [qqqq, wwww]
 """
