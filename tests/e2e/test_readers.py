@@ -19,6 +19,7 @@ from tests.e2e.conftest import Undisturbed
 
 pytestmark = pytest.mark.engine
 PHOTOGRAPHS = ("jpg", "png", "webp")
+SPLITS = ("train", "validation")
 
 
 def _shards(undisturbed: Undisturbed) -> dict[str, list[dict[str, Any]]]:
@@ -62,8 +63,12 @@ def test_webdataset_and_pillow_open_every_sample(undisturbed: Undisturbed, rende
             assert np.array_equal(np.asarray(left.convert("L")), renderer.render([rest["left_text"]])[0])
         assert rest["key"] == sample["__key__"]
         assert rest["kind"] == kind
-    assert keys == sorted(set(keys)), "keys are unique and in order"
-    assert len(keys) == sum(shard["samples"] for shard in _shards(undisturbed)[kind])
+    train, held_out = (
+        sum(shard["samples"] for shard in _shards(undisturbed)[kind] if shard["split"] == split) for split in SPLITS
+    )
+    assert held_out, "nothing is held out"
+    assert len(keys) == len(set(keys)) == train + held_out, "keys are unique, over both splits"
+    assert keys == sorted(keys[:train]) + sorted(keys[train:]), "keys are in order in each split"
 
 
 @pytest.mark.parametrize("kind", ["image_alt", "sentences", "translations", "word_drop"])
@@ -91,8 +96,9 @@ def test_the_folder_opens_by_its_card(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
     for kind, shards in _shards(undisturbed).items():
-        rows = datasets.load_dataset(str(undisturbed.version.folder), kind, split="train", cache_dir=str(tmp_path))
-        assert len(rows) == sum(shard["samples"] for shard in shards)
+        for split in SPLITS:
+            rows = datasets.load_dataset(str(undisturbed.version.folder), kind, split=split, cache_dir=str(tmp_path))
+            assert len(rows) == sum(shard["samples"] for shard in shards if shard["split"] == split)
 
 
 def test_croissant_is_valid(undisturbed: Undisturbed) -> None:
