@@ -246,13 +246,8 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
         is left is drawn from it. scores.original says on which side the sentence is that was translated.
     """
     n = batch.num_rows
-    left, right = batch.column("left_text"), batch.column("right_text")
-    folded = [translations.identity(text) for text in (left, right)]
-    ordered = pc.or_(pc.less(folded[0], folded[1]), pc.and_(pc.equal(folded[0], folded[1]), pc.less_equal(left, right)))
     kind = arrow.constant(KIND, n)
-    key = keys.content_keys(kind, pc.if_else(ordered, folded[0], folded[1]), pc.if_else(ordered, folded[1], folded[0]))
-    lesser_first = pa.array((keys.draw(key, seed, f"{KIND}/left") & np.uint64(1)).astype(bool))
-    as_given = pc.equal(lesser_first, ordered)
+    key, as_given = translations.drawn_sides(batch, kind=KIND, seed=seed)
 
     def side(name: str, other: str) -> pa.Array:
         return pc.if_else(as_given, batch.column(name), batch.column(other))

@@ -244,6 +244,27 @@ def select(batch: pa.RecordBatch, options: TranslationOptions) -> pa.StringArray
     return reasons.first_failure(fails(batch, options), batch.num_rows)
 
 
+def drawn_sides(batch: pa.RecordBatch, *, kind: str, seed: int) -> tuple[pa.StringArray, pa.BooleanArray]:
+    """The keys of pairs of texts that have no side of their own, and which side is left.
+
+    Args:
+        batch: n rows with left_text, right_text.
+        kind: Of the pairs.
+        seed: The recipe's seed.
+
+    Returns:
+        n keys, content keys of (kind, lesser, greater) of the two texts' identities; n booleans, drawn from the key: whether the
+        sides stay as they are given.
+    """
+    left, right = batch.column("left_text"), batch.column("right_text")
+    folded = [identity(text) for text in (left, right)]
+    ordered = pc.or_(pc.less(folded[0], folded[1]), pc.and_(pc.equal(folded[0], folded[1]), pc.less_equal(left, right)))
+    lesser, greater = pc.if_else(ordered, *folded), pc.if_else(ordered, folded[1], folded[0])
+    key = keys.content_keys(arrow.constant(kind, batch.num_rows), lesser, greater)
+    lesser_first = pa.array((keys.draw(key, seed, f"{kind}/left") & np.uint64(1)).astype(bool))
+    return key, pc.equal(lesser_first, ordered)
+
+
 def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch:
     """Pairs of an annotated, selected batch.
 
@@ -258,14 +279,8 @@ def to_pairs(batch: pa.RecordBatch, *, source: str, seed: int) -> pa.RecordBatch
         is drawn from it.
     """
     n = batch.num_rows
-    left, right = batch.column("left_text"), batch.column("right_text")
-    folded = [identity(text) for text in (left, right)]
-    ordered = pc.or_(pc.less(folded[0], folded[1]), pc.and_(pc.equal(folded[0], folded[1]), pc.less_equal(left, right)))
-    lesser, greater = pc.if_else(ordered, *folded), pc.if_else(ordered, folded[1], folded[0])
     kind = arrow.constant("translations", n)
-    key = keys.content_keys(kind, lesser, greater)
-    lesser_first = pa.array((keys.draw(key, seed, "translations/left") & np.uint64(1)).astype(bool))
-    as_given = pc.equal(lesser_first, ordered)
+    key, as_given = drawn_sides(batch, kind="translations", seed=seed)
 
     def side(name: str, other: str) -> pa.Array:
         return pc.if_else(as_given, batch.column(name), batch.column(other))
