@@ -4,7 +4,8 @@
 
 `reach`: photographs with a fifth of translations, for ten minutes on two cores at most. `control`: the same with shuffled
 texts, which must stay at chance. `mix`: photographs alone against photographs with sentence, word-drop and translation pairs
-mixed in, once with as many pairs in all and once with as many photographs seen. What is there already is not run again.
+mixed in: with as many pairs in all, the same with all kinds in every batch (as CLIPPO's), and with as many photographs seen. What
+is there already is not run again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ REPO: Final[Path] = Path(__file__).resolve().parents[1]
 CLASSES: Final[Path] = REPO / "examples" / "quickstart" / "classes.yaml"
 IMAGE: Final[str] = "image_alt"
 TEXTS: Final[tuple[str, ...]] = ("translations", "sentences", "word_drop")
-MIX: Final[str] = "image_alt=0.6,translations=0.25,word_drop=0.1,sentences=0.05"
+MIX: Final[str] = "image_alt=0.6,translations=0.2,sentences=0.15,word_drop=0.05"
 REACH: Final[str] = "image_alt=0.8,translations=0.2"
 TRAINER: Final[tuple[str, ...]] = ("--optimiser", "muon", "--lr", "0.002", "--batch-size", "64", "--size", "80")
 
@@ -55,14 +56,15 @@ def arms(steps: int, mix_steps: int) -> dict[str, list[Arm]]:
         "mix": [
             Arm("photographs alone", mix_steps),
             Arm("mixed, as many pairs", mix_steps, MIX),
+            Arm("mixed within batches, as many pairs", mix_steps, MIX, ("--batches", "mixed")),
             Arm("mixed, as many photographs", round(mix_steps / 0.6), MIX),
         ],
     }
 
 
-def version_of(root: Path, pictures: int, scene_lines: int) -> Path:
+def version_of(root: Path, pictures: int, scene_lines: int, scene_documents: int) -> Path:
     """Draws the quickstart's input and builds it, unless that is done; gives the version's folder."""
-    folder = root / f"quickstart-{pictures}-{scene_lines}"
+    folder = root / f"quickstart-{pictures}-{scene_lines}-{scene_documents}"
     environment = {
         **os.environ, "PREFECT_HOME": str(root / "prefect"), "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "RAY_USAGE_STATS_ENABLED": "0",
@@ -70,7 +72,8 @@ def version_of(root: Path, pictures: int, scene_lines: int) -> Path:
     if not list(folder.glob("datasets/*/champion.json")):
         folder.mkdir(parents=True, exist_ok=True)
         maker = [sys.executable, str(REPO / "examples/quickstart/make_input.py"), str(folder / "data")]
-        subprocess.run([*maker, "--pictures", str(pictures), "--scene-lines", str(scene_lines)], check=True)
+        maker += ["--pictures", str(pictures), "--scene-lines", str(scene_lines)]
+        subprocess.run([*maker, "--scene-documents", str(scene_documents)], check=True)
         recipe = (REPO / "examples/quickstart/recipe.yaml").read_text(encoding="utf-8")
         (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
         words = ["build", str(folder / "recipe.yaml"), "--root", str(folder), "--no-train"]
@@ -111,7 +114,11 @@ def table(rows: list[tuple[Arm, list[dict[str, Any]]]]) -> Iterator[str]:
     kinds = [kind for kind in (IMAGE, *TEXTS) if kind in rows[0][1][0]["retrieval_by_kind"]]
     sizes = {kind: rows[0][1][0]["retrieval_by_kind"][kind]["samples"] for kind in kinds}
     heads = ["arm", "pairs seen", "seconds", f"text to image R@1 (n = {sizes[IMAGE]})", "x chance", "image to text R@1"]
-    heads += [f"{kind} R@1 (n = {sizes[kind]})" for kind in kinds[1:]] + ["gap", "colour, zero-shot"]
+    heads += [f"{kind} R@1 (n = {sizes[kind]})" for kind in kinds[1:]] + [
+        "gap",
+        "relative gap",
+        "background, zero-shot",
+    ]
     yield "| " + " | ".join(heads) + " |"
     yield "|---" * len(heads) + "|"
     for arm, results in rows:
@@ -128,8 +135,8 @@ def table(rows: list[tuple[Arm, list[dict[str, Any]]]]) -> Iterator[str]:
         cells += [
             spread([100 * one[kind]["text_to_left"]["recall_at_1"] for one in found], "{:.1f}") for kind in kinds[1:]
         ]
-        cells.append(spread([one[IMAGE]["gap"] for one in found], "{:.3f}"))
-        zero = [100 * one["top_1"] for result in results for one in result["zero_shot"] if one["name"] == "colour"]
+        cells += [spread([one[IMAGE][gap] for one in found], "{:.3f}") for gap in ("gap", "relative_gap")]
+        zero = [100 * one["top_1"] for result in results for one in result["zero_shot"] if one["name"] == "background"]
         yield "| " + " | ".join([*cells, spread(zero, "{:.1f}")]) + " |"
 
 
@@ -142,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--seeds", default="0,1,2", help="default: %(default)s")
     add("--pictures", type=int, default=6000, help="pictures to draw (default: %(default)s)")
     add("--scene-lines", type=int, default=2000, help="lines of each scene bitext (default: %(default)s)")
+    add("--scene-documents", type=int, default=600, help="described scenes in each language (default: %(default)s)")
     add("--steps", type=int, default=2400, help="of reach and control (default: %(default)s)")
     add("--mix-steps", type=int, default=900, help="of mix (default: %(default)s)")
     add("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice (default: %(default)s)")
@@ -151,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(chosen) - set(experiments):
         parser.error(f"no experiment {unknown.pop()!r}; there are {', '.join(experiments)}")
     root = args.root.resolve()
-    version = version_of(root, args.pictures, args.scene_lines)
+    version = version_of(root, args.pictures, args.scene_lines, args.scene_documents)
     seeds = [int(seed) for seed in args.seeds.split(",")]
     lines: list[str] = []
     for name in chosen:

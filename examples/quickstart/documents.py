@@ -1,14 +1,18 @@
-"""Documents in C4's schema from prose that the Python installation carries: pydoc's topics and docstrings."""
+"""Documents in C4's schema: prose that the Python installation carries (pydoc's topics, docstrings), and described scenes."""
 
 from __future__ import annotations
 
 import ast
+import random
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Final
+
+from captions import caption
+from scenes import Scene, make_scenes
 
 UNKNOWN_TIME: Final[str] = "1970-01-01T00:00:00Z"
 
@@ -93,3 +97,34 @@ def docstring_documents() -> Iterator[dict[str, str]]:
             if found:
                 yield {"text": "\n".join(found), "timestamp": UNKNOWN_TIME,
                        "url": f"file:{file.relative_to(stdlib).as_posix()}"}  # fmt: skip
+
+
+def scene_documents(lang: str, count: int, *, seed: int, painted: Collection[Scene] = ()) -> Iterator[dict[str, str]]:
+    """Scenes described in two or three sentences, one document a scene.
+
+    Neighbouring sentences say the same in other words, so that a small tower can learn what follows what. The scenes are drawn from
+    a stream of their own, none of the `painted` ones (a set) among them.
+
+    Args:
+        lang: A language of `captions.LANGUAGES`.
+        count: How many, at most 10,000.
+        seed: Same seed, same documents.
+        painted: Scenes that are not wanted.
+    """
+    rng = random.Random(f"{seed}:documents:{lang}")  # noqa: S311 - reproducible, not secret
+    made = 0
+    for scene in make_scenes(2 * count, seed=seed, stage=f"documents-{lang}", without=painted):
+        wanted, found = rng.choice((2, 3)), dict[str, None]()
+        for _ in range(16):
+            found.update(dict.fromkeys(_sentences(caption(scene, lang, rng))))
+        if made < count and len(found) > 1:  # of some scenes a language has one wording
+            made += 1
+            text = ("" if lang in ("ja", "zh") else " ").join(list(found)[:wanted])
+            yield {"text": text, "timestamp": UNKNOWN_TIME, "url": f"https://prose.example/{lang}/{made:05d}"}
+
+
+def _sentences(words: str) -> list[str]:
+    """The caption as a sentence; none where it is a phrase of a script without capitals, which no stop makes one."""
+    if words[-1] in ".。":
+        return [words]
+    return [f"{words[0].upper()}{words[1:]}."] if words[0].lower() != words[0].upper() else []

@@ -1,6 +1,6 @@
 """Makes the quickstart's raw input: pictures with captions, documents and bitext, in the formats that users have.
 
-    python examples/quickstart/make_input.py OUT_DIR [--pictures 3000] [--scene-lines 1000] [--seed 7]
+    python examples/quickstart/make_input.py OUT_DIR [--pictures 3000] [--scene-lines 1000] [--scene-documents 60] [--seed 7]
 
 Nothing is downloaded. The pictures are drawn; the prose is what the Python installation carries. The same seed and
 the same package versions give the same rows. README.md beside this file says what each file is.
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bitext import CATALOGUES, SCENE_LANGUAGES, catalogue_pairs, scene_pairs
 from captions import LANGUAGES, caption
-from documents import docstring_documents, topic_documents
+from documents import docstring_documents, scene_documents, topic_documents
 from PIL import Image
 from scenes import draw, make_scenes
 
@@ -158,13 +158,16 @@ def write_bitext(stem: Path, target: str, pairs: Iterable[tuple[str, str]], *, c
     return {"lines": len(rows)}
 
 
-def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed: int = 7) -> dict[str, Any]:
+def make_input(
+    out: Path, *, pictures: int = 3000, scene_lines: int = 1000, scene_documents_each: int = 60, seed: int = 7
+) -> dict[str, Any]:
     """Writes all input files into `out` and, last, `expected.json`, which says what was planted.
 
     Args:
         out: A folder; made if absent. Files of the same names are overwritten.
         pictures: Rows of the picture table, 20 to 20,000.
         scene_lines: Lines of each scene bitext, 1 to 10,000.
+        scene_documents_each: Documents in each language that describe scenes, 0 to 5,000.
         seed: Same seed, same rows.
 
     Returns:
@@ -172,25 +175,32 @@ def make_input(out: Path, *, pictures: int = 3000, scene_lines: int = 1000, seed
         file; lines of each bitext.
 
     Raises:
-        ValueError: `pictures` or `scene_lines` is out of bounds.
+        ValueError: `pictures`, `scene_lines` or `scene_documents_each` is out of bounds.
     """
     if not 20 <= pictures <= 20_000:
         raise ValueError(f"pictures must be 20 to 20000, not {pictures}")
     if not 1 <= scene_lines <= 10_000:
         raise ValueError(f"scene_lines must be 1 to 10000, not {scene_lines}")
+    if not 0 <= scene_documents_each <= 5_000:
+        raise ValueError(f"scene_documents must be 0 to 5000, not {scene_documents_each}")
     out.mkdir(parents=True, exist_ok=True)
     expected: dict[str, Any] = {"seed": seed, "pictures": {}, "documents": {}, "bitext": {}}
     expected["pictures"]["pictures.parquet"] = write_pictures(out / "pictures.parquet", pictures, seed=seed)
     topics = list(topic_documents())
     half = len(topics) // 2
-    parts = (topics[:half], topics[half:], list(docstring_documents()))
+    painted = set(make_scenes(pictures, seed=seed, stage="pictures"))
+    described = [
+        document
+        for lang in LANGUAGES
+        for document in scene_documents(lang, scene_documents_each, seed=seed, painted=painted)
+    ]
+    parts = (topics[:half], topics[half:], list(docstring_documents()), described)
     for number, part in enumerate(parts):
         name = f"docs-{number:05d}.json.gz"
         expected["documents"][name] = write_documents(out / name, part)
     for target in CATALOGUES:
         pairs = catalogue_pairs(target)
         expected["bitext"][f"catalogue.en-{target}"] = write_bitext(out / "catalogue", target, pairs, compress=False)
-    painted = set(make_scenes(pictures, seed=seed, stage="pictures"))
     for target in SCENE_LANGUAGES:
         pairs = scene_pairs(target, scene_lines, seed=seed, painted=painted)
         expected["bitext"][f"scenes.en-{target}"] = write_bitext(out / "scenes", target, pairs, compress=True)
@@ -206,10 +216,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--scene-lines", type=int, default=1000, help="lines of each scene bitext (default: %(default)s)"
     )
+    parser.add_argument(
+        "--scene-documents", type=int, default=60, help="described scenes in each language (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="same seed, same rows (default: %(default)s)")
     args = parser.parse_args(argv)
     try:
-        expected = make_input(args.out, pictures=args.pictures, scene_lines=args.scene_lines, seed=args.seed)
+        expected = make_input(
+            args.out, pictures=args.pictures, scene_lines=args.scene_lines,
+            scene_documents_each=args.scene_documents, seed=args.seed,
+        )  # fmt: skip
     except (OSError, ValueError) as error:
         print(f"make_input: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1

@@ -31,7 +31,7 @@ def maker():
 @pytest.fixture(scope="module")
 def made(maker, tmp_path_factory):
     out = tmp_path_factory.mktemp("quickstart")
-    maker.make_input(out, pictures=120, scene_lines=40, seed=3)
+    maker.make_input(out, pictures=120, scene_lines=40, scene_documents_each=12, seed=3)
     return out
 
 
@@ -76,7 +76,7 @@ def test_pictures_have_the_size_that_the_row_says_and_all_formats_occur(made):
 
 
 def test_same_seed_same_bytes_and_other_seed_other_rows(maker, made, tmp_path):
-    maker.make_input(tmp_path, pictures=120, scene_lines=40, seed=3)
+    maker.make_input(tmp_path, pictures=120, scene_lines=40, scene_documents_each=12, seed=3)
     for file in sorted(made.iterdir()):
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
     other = [row["caption"] for row in maker.picture_rows(30, seed=4)]
@@ -152,3 +152,23 @@ def test_russian_numerals_take_the_right_cases(maker):
 def test_out_of_bounds_is_a_clear_error(maker, tmp_path, capsys):
     assert maker.main([str(tmp_path), "--pictures", "3"]) == 2
     assert "20 to 20000" in capsys.readouterr().err
+
+
+def test_described_scenes_are_sentences_in_all_languages_and_of_no_picture(maker, made):
+    from captions import LANGUAGES
+    from scenes import make_scenes
+
+    rows = [json.loads(line) for line in gzip.decompress((made / "docs-00003.json.gz").read_bytes()).splitlines()]
+    by_lang = {lang: [row["text"] for row in rows if f"/{lang}/" in row["url"]] for lang in LANGUAGES}
+    assert {lang: len(texts) for lang, texts in by_lang.items()} == dict.fromkeys(LANGUAGES, 12)
+    for lang, texts in by_lang.items():
+        stop = "。" if lang in ("ja", "zh") else "."
+        for text in texts:
+            assert text.endswith(stop)
+            assert text.count(stop) in (2, 3)
+            sentences = text.removesuffix(stop).split(stop)
+            assert len(set(sentences)) == len(sentences)
+    painted = set(make_scenes(120, seed=3, stage="pictures"))
+    said = {maker.caption(scene, "en", random.Random(n)).rstrip(".").lower() for scene in painted for n in range(40)}  # noqa: S311
+    told = {sentence.strip().lower() for text in by_lang["en"] for sentence in text.split(".") if sentence.strip()}
+    assert not told & said

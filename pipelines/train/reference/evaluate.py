@@ -19,7 +19,7 @@ from pipelines.train.reference.config import TrainingError
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.fetched import CACHE_BYTES, ShardCache
-from pipelines.train.reference.geometry import Similarities, modality_gap
+from pipelines.train.reference.geometry import Similarities, modality_gap, relative_gap
 from pipelines.train.reference.model import Tower
 from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.retrieval import AT, recalls
@@ -57,6 +57,7 @@ class Embedded:
             "text_to_left": recalls(self.right, self.left),
             "left_to_text": recalls(self.left, self.right),
             "gap": round(modality_gap(self.left, self.right), 6),
+            "relative_gap": round(relative_gap(self.left, self.right), 6),
             "similarity": Similarities.of(self.left, self.right).entries(),
         }
 
@@ -78,7 +79,8 @@ class Evaluation:
 
         Returns:
             `retrieval_by_kind`; `retrieval`, that of photographs, or of the first kind without them, None without any;
-            `modality_gap` between photographs and their texts, where there are any; `zero_shot`, where classes were given.
+            `modality_gap` and `relative_modality_gap` between photographs and their texts, where there are any; `zero_shot`, where
+            classes were given.
         """
         found = {kind: embedded.entries() for kind, embedded in self.kinds.items()}
         entries: dict[str, Any] = {
@@ -87,6 +89,7 @@ class Evaluation:
         }
         if PHOTOGRAPHS in found:
             entries["modality_gap"] = found[PHOTOGRAPHS]["gap"]
+            entries["relative_modality_gap"] = found[PHOTOGRAPHS]["relative_gap"]
         if self.zero_shot:
             entries["zero_shot"] = [dict(one) for one in self.zero_shot]
         return entries

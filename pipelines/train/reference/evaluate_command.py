@@ -48,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DataError, EvaluationError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(
-        f"{'kind':<18}{'n':>6}  {'text to left R@1 R@5 R@10':>28}  {'left to text R@1':>17}  {'x chance':>8}  {'gap':>6}"
-    )
+    print(f"{'kind':<18}{'n':>6}  {'text to left R@1 R@5 R@10':>28}  {'left to text R@1':>17}  {'x chance':>8}"
+          f"  {'gap':>6}  {'relative':>8}")  # fmt: skip
     for kind, found in result["retrieval_by_kind"].items():
         there, back = found["text_to_left"], found["left_to_text"]
         three = " ".join(f"{100 * there[f'recall_at_{k}']:.1f}" for k in (1, 5, 10))
-        print(f"{kind:<18}{found['samples']:>6}  {three:>28}  {100 * back['recall_at_1']:>17.1f}  "
-              f"{there['recall_at_1'] / found['chance_at_1']:>8.1f}  {found['gap']:>6.3f}")  # fmt: skip
+        times = there["recall_at_1"] / found["chance_at_1"]
+        print(f"{kind:<18}{found['samples']:>6}  {three:>28}  {100 * back['recall_at_1']:>17.1f}  {times:>8.1f}"
+              f"  {found['gap']:>6.3f}  {found['relative_gap']:>8.3f}")  # fmt: skip
     for one in result.get("zero_shot", ()):
         print(f"zero-shot {one['name']}: {100 * one['top_1']:.1f} % of {one['photographs']} (chance {100 * one['chance']:.1f} %); "
               + json.dumps(one["by_language"]))  # fmt: skip

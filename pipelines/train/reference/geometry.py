@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_ROUNDING = 1e-9  # of distances between float32 rows of length 1
+
 
 def modality_gap(left: Tensor, right: Tensor) -> float:
     """The distance of the centroids of two sides (Liang et al. 2022, "Mind the gap", section 2): 0 where they lie in one place.
@@ -19,6 +21,29 @@ def modality_gap(left: Tensor, right: Tensor) -> float:
         0 to 2.
     """
     return float((left.double().mean(0) - right.double().mean(0)).norm())
+
+
+def relative_gap(left: Tensor, right: Tensor) -> float:
+    """How far the two sides of a pair lie apart, against two pairs of one side (Schrodi et al. 2024, arXiv 2404.07983, "RMG").
+
+    The distance of centroids is small too where a tower gives nearly the same vector for all: this one is not. Distances are
+    (1 - cosine) / 2; m is their mean over matched pairs, w that over all two different rows of a side, averaged over the sides.
+
+    Args:
+        left: float [n, d], rows of length 1; n at least 2.
+        right: The same, row i of both a pair.
+
+    Returns:
+        m / (m + w): 0 where pairs coincide, 1/2 where the sides of a pair are as far apart as any two rows of one side, 1 where
+        each side is one point and the points differ. 1/2 where all rows of both sides are one point.
+    """
+    left, right = left.double(), right.double()
+    n = len(left)
+    matched = (1 - float((left * right).sum(1).mean())) / 2
+    # The mean cosine of two different rows, from the length of their sum: no matrix of n by n.
+    within = [(1 - (float(side.sum(0).square().sum()) - n) / (n * (n - 1))) / 2 for side in (left, right)]
+    matched, among = max(matched, 0.0), max(sum(within) / 2, 0.0)
+    return matched / (matched + among) if matched + among > _ROUNDING else 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ def _kind(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     ways = (found["text_to_left"], found["left_to_text"])
     return {
         "name": name, "samples": found["samples"], "chance": found["chance_at_1"], "gap": found["gap"],
-        "auc": found["similarity"]["auc"], "directions": list(zip(_SIDES, ways, strict=True)),
+        "relative_gap": found["relative_gap"], "auc": found["similarity"]["auc"],
+        "directions": list(zip(_SIDES, ways, strict=True)),
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads tha
 torch = pytest.importorskip("torch")
 
 from pipelines.train.reference import retrieval  # noqa: E402
-from pipelines.train.reference.geometry import Similarities, modality_gap, principal  # noqa: E402
+from pipelines.train.reference.geometry import Similarities, modality_gap, principal, relative_gap  # noqa: E402
 from pipelines.train.reference.loss import unit  # noqa: E402
 from pipelines.train.reference.retrieval import nearest, ranks, recalls  # noqa: E402
 
@@ -69,6 +69,27 @@ def test_the_gap_of_two_cones_is_known() -> None:
     assert modality_gap(up, up.flip(0)) == pytest.approx(0, abs=1e-6)
     mean = torch.linalg.norm(up.mean(0) - down.mean(0))
     assert modality_gap(up, down) == pytest.approx(float(mean), abs=1e-6)
+
+
+@given(st.integers(2, 20), st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_the_relative_gap_is_what_its_definition_says(n: int, seed: int) -> None:
+    left, right = rows(n, 5, seed).double(), rows(n, 5, seed + 1).double()
+    matched = sum((1 - float(left[i] @ right[i])) / 2 for i in range(n)) / n
+    among = [
+        sum((1 - float(side[i] @ side[j])) / 2 for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+        for side in (left, right)
+    ]
+    assert relative_gap(left, right) == pytest.approx(matched / (matched + sum(among) / 2), abs=1e-6)
+
+
+def test_the_relative_gap_sees_two_narrow_cones_that_the_distance_of_centroids_does_not() -> None:
+    point, other = torch.tensor([1.0, 0, 0]), torch.nn.functional.normalize(torch.tensor([1.0, 0.05, 0]), dim=0)
+    assert relative_gap(point.expand(4, 3), other.expand(4, 3)) == pytest.approx(1)
+    assert modality_gap(point.expand(4, 3), other.expand(4, 3)) < 0.06
+    assert relative_gap(point.expand(4, 3), point.expand(4, 3)) == 0.5, "all in one point: nothing can be said"
+    spread = rows(8, 3, 1)
+    assert relative_gap(spread, spread) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_first_component_shows_the_gap() -> None:
