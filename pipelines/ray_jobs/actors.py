@@ -8,6 +8,13 @@ from typing import Any
 _RESTARTS = 3  # of an actor whose process died; the call that it was at is made again
 
 
+def has_gpu() -> bool:
+    """Whether Ray gave this process a GPU."""
+    import ray
+
+    return bool(ray.is_initialized() and ray.get_gpu_ids())
+
+
 class Worker:
     """An actor's process: runs functions, which keep in their own modules what they load."""
 

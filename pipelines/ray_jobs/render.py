@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipelines import storage
 from pipelines.dataset import SPLITS
-from pipelines.jobs import JobError, Progress
+from pipelines.jobs import Progress
 from pipelines.ledger import Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
@@ -138,9 +138,7 @@ def body(
     Raises:
         JobError: A shard has no record.
     """
-    records = sorted(run_shards(job, shards), key=lambda record: record["index"])
-    if [record["index"] for record in records] != [shard["index"] for shard in shards]:
-        raise JobError(f"{len(shards)} shards were planned, {len(records)} written", expected=False)
+    records = units.in_order(run_shards(job, shards), shards, "written")
     steps: dict[str, Step] = {}
     for record in records:
         for source, rows in record["parts"][0]["facts"]["sources"].items():

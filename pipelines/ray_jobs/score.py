@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from pairs import alt_text, similarity
 from pairs.schema import IMAGE_REF
 from pipelines import storage
-from pipelines.jobs import JobError, Progress
+from pipelines.jobs import Progress
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
+from pipelines.ray_jobs.actors import has_gpu
 from pipelines.ray_jobs.cluster import Cluster
 from pipelines.ray_jobs.session import Session
 from pipelines.shards.samples import fetch_photographs
@@ -61,7 +62,7 @@ def score_part(job: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         ModelError: The model cannot be used.
         StorageError: A photograph is no longer what was read, or the disk is full.
     """
-    model = held(job["options"], job["files"], gpu=_has_gpu())
+    model = held(job["options"], job["files"], gpu=has_gpu())
     log_path = f"errors-{part['path'].removesuffix('.parquet')}.jsonl"
     log = storage.AtomicFile(storage.join(job["folder"], log_path), keep_empty=False)
     histograms: dict[str, Counter[str]] = {}
@@ -96,12 +97,6 @@ def score_part(job: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     }
     units.write_record(job["folder"], part["path"], record)
     return record
-
-
-def _has_gpu() -> bool:
-    import ray
-
-    return bool(ray.is_initialized() and ray.get_gpu_ids())
 
 
 def _scores(
@@ -195,19 +190,16 @@ def run(
     Raises:
         JobError: A part could not be scored.
     """
-    try:
-        yield from units.run(
-            score_part,
-            job,
-            parts,
-            lambda record: int(record["rows"]),
-            session=session,
-            progress=progress,
-            stop=stop,
-            on_actors=True,
-        )
-    finally:
-        session.release_actors()
+    yield from units.run(
+        score_part,
+        job,
+        parts,
+        lambda record: int(record["rows"]),
+        session=session,
+        progress=progress,
+        stop=stop,
+        on_actors=True,
+    )
 
 
 def outcome(source: str, parts: list[dict[str, Any]], records: Iterator[dict[str, Any]]) -> Outcome:
@@ -216,9 +208,7 @@ def outcome(source: str, parts: list[dict[str, Any]], records: Iterator[dict[str
     Raises:
         JobError: A part has no record.
     """
-    ordered = sorted(records, key=lambda record: record["index"])
-    if [record["index"] for record in ordered] != [part["index"] for part in parts]:
-        raise JobError(f"{len(parts)} parts were planned, {len(ordered)} scored", expected=False)
+    ordered = units.in_order(records, parts, "scored")
     errors: Counter[str] = Counter()
     every: Counter[str] = Counter()
     languages: dict[str, Counter[str]] = {}

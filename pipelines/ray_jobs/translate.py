@@ -18,10 +18,11 @@ import pyarrow as pa
 from pairs import arrow, back_translation, to_translate, translations
 from pairs.language import LanguageIdentifier
 from pipelines import storage
-from pipelines.jobs import JobError, Progress
+from pipelines.jobs import Progress
 from pipelines.ledger import LedgerError, Step
 from pipelines.manifest import Part, StageManifest
 from pipelines.ray_jobs import units
+from pipelines.ray_jobs.actors import has_gpu
 from pipelines.ray_jobs.cluster import Cluster
 from pipelines.ray_jobs.session import Session
 from pipelines.sources.reading import Reading
@@ -153,19 +154,13 @@ def _translated(
     faults: dict[str, EngineError] = {}
     if first:
         fresh = list(first)
-        made = held(told["engine"], told["paths"], gpu=_has_gpu())(fresh)
+        made = held(told["engine"], told["paths"], gpu=has_gpu())(fresh)
         faults = {fresh[number]: fault for number, fault in made.faults.items()}
         new = {text: one for text, one in zip(fresh, made.texts, strict=True) if one is not None}
         memory.add([places[first[text]] for text in new], list(new), list(new.values()))
         known |= new
     found = [known.get(text) for text in texts]
     return found, {number: faults[text] for number, text in enumerate(texts) if found[number] is None}
-
-
-def _has_gpu() -> bool:
-    import ray
-
-    return bool(ray.is_initialized() and ray.get_gpu_ids())
 
 
 def _measured(
@@ -215,19 +210,16 @@ def run(
     Raises:
         JobError: One could not be made.
     """
-    try:
-        yield from units.run(
-            translate_run,
-            job,
-            runs,
-            lambda record: int(record["rows"]),
-            session=session,
-            progress=progress,
-            stop=stop,
-            on_actors=True,
-        )
-    finally:
-        session.release_actors()
+    yield from units.run(
+        translate_run,
+        job,
+        runs,
+        lambda record: int(record["rows"]),
+        session=session,
+        progress=progress,
+        stop=stop,
+        on_actors=True,
+    )
 
 
 def outcome(sentences: StageManifest, runs: list[dict[str, Any]], records: Iterator[dict[str, Any]]) -> Outcome:
@@ -237,9 +229,7 @@ def outcome(sentences: StageManifest, runs: list[dict[str, Any]], records: Itera
         JobError: A run has no record.
         LedgerError: A run did not take all of its rows.
     """
-    ordered = sorted(records, key=lambda record: record["index"])
-    if [record["index"] for record in ordered] != [one["index"] for one in runs]:
-        raise JobError(f"{len(runs)} runs were planned, {len(ordered)} made", expected=False)
+    ordered = units.in_order(records, runs, "made")
     steps, routes = [], Counter[str]()
     for record, one in zip(ordered, runs, strict=True):
         if record["rows"] != one["last"] - one["first"]:

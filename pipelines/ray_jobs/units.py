@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipelines import storage
-from pipelines.jobs import Progress
+from pipelines.jobs import JobError, Progress
 from pipelines.ray_jobs.cluster import Cluster
 from pipelines.ray_jobs.records import finished, record_path, write_record
 from pipelines.ray_jobs.session import Session
@@ -37,11 +37,28 @@ def run(
         session: Where to run: on a session of this process, or as a job that is submitted to a cluster.
         progress: Told of rows and units as they are done.
         stop: Ends the work when set.
-        on_actors: See `run_tasks`.
+        on_actors: See `run_tasks`; those of the session that have nothing left to do end with the run.
 
     Raises:
         JobError: A unit failed.
     """
+    try:
+        yield from _run(function, job, units, rows, session, progress, stop, on_actors)
+    finally:
+        if on_actors:
+            session.release_actors()
+
+
+def _run(
+    function: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
+    job: dict[str, Any],
+    units: list[dict[str, Any]],
+    rows: Callable[[dict[str, Any]], int],
+    session: Session | Cluster,
+    progress: Progress | None,
+    stop: threading.Event | None,
+    on_actors: bool,
+) -> Iterator[dict[str, Any]]:
     if isinstance(session, Cluster):
         yield from session.run(function, job, units, progress, stop)
         return
@@ -65,4 +82,21 @@ def run(
         yield record
 
 
-__all__ = ["finished", "record_path", "run", "write_record"]
+def in_order(records: Iterator[dict[str, Any]], units: list[dict[str, Any]], done: str) -> list[dict[str, Any]]:
+    """All units' records by their `index`, which come in any order.
+
+    Args:
+        records: What `run` yields.
+        units: All of the stage's, in the order of their indices.
+        done: What was done with a unit, for the message: "scored".
+
+    Raises:
+        JobError: A unit has no record, or there is a record of none.
+    """
+    ordered = sorted(records, key=lambda record: record["index"])
+    if [record["index"] for record in ordered] != [unit["index"] for unit in units]:
+        raise JobError(f"{len(units)} units were planned, {len(ordered)} {done}", expected=False)
+    return ordered
+
+
+__all__ = ["finished", "in_order", "record_path", "run", "write_record"]
