@@ -4,6 +4,8 @@ VENV ?= .venv
 INFRA_VENV ?= .venv-infra
 TRAIN ?= 1
 BUILD ?= build
+# Processes that run tests; 0: this one alone.
+JOBS ?= 2
 BIN = $(VENV)/bin
 # Nothing of ours in the user's home, no telemetry.
 export PREFECT_HOME ?= $(abspath $(BUILD))/prefect
@@ -26,7 +28,7 @@ endif
 
 help:
 	@echo "make demo [TRAIN=0]   build the quickstart's data set, end to end (TRAIN=0: without PyTorch and training)"
-	@echo "make test [TRAIN=1]   run the tests (TRAIN=1 installs PyTorch and runs the trainer's too)"
+	@echo "make test [TRAIN=1]   run the tests (TRAIN=1 installs PyTorch and runs the trainer's too; JOBS=2 processes)"
 	@echo "make lint             ruff and mypy"
 	@echo "make check-infra      everything under infra/ against schemas and rules, without a cluster"
 	@echo "make bench-render     rendering against the plain loop and Pillow, as ratios"
@@ -43,7 +45,7 @@ demo: $(VENV)/.core $(TORCH)
 
 # PyTorch stays optional: it comes only when asked for.
 test: $(VENV)/.dev $(if $(filter command line,$(origin TRAIN)),$(TORCH)) infra-tools-if-possible
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check-infra: $(VENV)/.core $(INFRA_VENV)/.tools
 	$(BIN)/python -m infra.check --tools $(INFRA_VENV)/bin
