@@ -114,11 +114,8 @@ def table(rows: list[tuple[Arm, list[dict[str, Any]]]]) -> Iterator[str]:
     kinds = [kind for kind in (IMAGE, *TEXTS) if kind in rows[0][1][0]["retrieval_by_kind"]]
     sizes = {kind: rows[0][1][0]["retrieval_by_kind"][kind]["samples"] for kind in kinds}
     heads = ["arm", "pairs seen", "seconds", f"text to image R@1 (n = {sizes[IMAGE]})", "x chance", "image to text R@1"]
-    heads += [f"{kind} R@1 (n = {sizes[kind]})" for kind in kinds[1:]] + [
-        "gap",
-        "relative gap",
-        "background, zero-shot",
-    ]
+    heads += [f"{kind} R@1 (n = {sizes[kind]})" for kind in kinds[1:]]
+    heads += [f"median ranks of {', '.join(kinds)}", "gap", "relative gap", "background, zero-shot"]
     yield "| " + " | ".join(heads) + " |"
     yield "|---" * len(heads) + "|"
     for arm, results in rows:
@@ -135,6 +132,8 @@ def table(rows: list[tuple[Arm, list[dict[str, Any]]]]) -> Iterator[str]:
         cells += [
             spread([100 * one[kind]["text_to_left"]["recall_at_1"] for one in found], "{:.1f}") for kind in kinds[1:]
         ]
+        ranks = [statistics.median(one[kind]["text_to_left"]["median_rank"] for one in found) for kind in kinds]
+        cells.append(", ".join(f"{rank:.0f}" for rank in ranks))
         cells += [spread([one[IMAGE][gap] for one in found], "{:.3f}") for gap in ("gap", "relative_gap")]
         zero = [100 * one["top_1"] for result in results for one in result["zero_shot"] if one["name"] == "background"]
         yield "| " + " | ".join([*cells, spread(zero, "{:.1f}")]) + " |"

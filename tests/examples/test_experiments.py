@@ -12,7 +12,7 @@ from benchmarks.experiments import Arm, arms, spread, table
 def result(recall: float, gap: float) -> dict[str, Any]:
     kind = {
         "samples": 200,
-        "text_to_left": {"recall_at_1": recall},
+        "text_to_left": {"recall_at_1": recall, "median_rank": 100 * recall},
         "left_to_text": {"recall_at_1": recall},
         "gap": gap,
         "relative_gap": gap / 2,
@@ -32,7 +32,7 @@ def test_a_row_holds_medians_with_their_spread() -> None:
     assert head.count("|") == rule.count("|") == row.count("|")
     assert "n = 200" in head
     assert "| 6,400 | 60 (60 to 60) | 12.0 (10.0 to 20.0) | 24.0 (20.0 to 40.0) |" in row
-    assert row.endswith("| 0.600 (0.500 to 0.700) | 0.300 (0.250 to 0.350) | 90.0 (90.0 to 90.0) |")
+    assert row.endswith("| 12, 12 | 0.600 (0.500 to 0.700) | 0.300 (0.250 to 0.350) | 90.0 (90.0 to 90.0) |")
 
 
 def test_one_seed_has_no_spread() -> None:
