@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from pipelines.train.reference.config import TrainingError
         from pipelines.train.reference.distributed import WorkerLostError
-        from pipelines.train.reference.options import add_options, config_of
+        from pipelines.train.reference.options import USAGE, add_options, config_of
         from pipelines.train.reference.trainer import train
         from pipelines.train.reference.version import DataError
     except ModuleNotFoundError as error:
@@ -23,7 +23,10 @@ def main(argv: list[str] | None = None) -> int:
         print("training needs PyTorch: pip install torch==2.13.0", file=sys.stderr)
         return 1
     parser = argparse.ArgumentParser(
-        prog="python -m pipelines.train.reference", description="Train a pixel-only tower on a published version."
+        prog="python -m pipelines.train.reference",
+        description="Train a pixel-only tower on a published version.",
+        usage=USAGE,
+        allow_abbrev=False,
     )
     add_options(parser)
     given = parser.parse_args(argv)

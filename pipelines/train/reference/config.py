@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -194,5 +196,12 @@ def make_config(options: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig(**options)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors()]
-        raise ValueError("; ".join(faults)) from error
+        raise ValueError("; ".join(map(_fault, error.errors()))) from error
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, error["loc"])) or "options"
+    if error["type"] != "extra_forbidden":
+        return f"{place}: {error['msg']}"
+    near = difflib.get_close_matches(place, TrainConfig.model_fields, 1)
+    return f"{place}: no such option" + (f"; did you mean {near[0]}?" if near else "")

@@ -106,6 +106,30 @@ class World:
 _JOINED: list[bool] = []
 
 
+def device_of(name: str, local: int = 0) -> torch.device:
+    """The device of a name.
+
+    Args:
+        name: `auto` is a GPU where there is one, else the CPU; `cuda` is one of the GPUs; else as PyTorch has it.
+        local: This worker's number on its machine, which chooses among GPUs.
+
+    Raises:
+        ValueError: The name is wrong, or there is no such GPU.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    try:
+        place = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"no device {name!r}: {str(error).splitlines()[0]}") from error
+    if place.type != "cuda":
+        return place
+    if (place.index or 0) >= gpus:
+        raise ValueError(f"no device {name!r}: PyTorch {torch.__version__} sees {gpus or 'no'} GPUs")
+    return torch.device("cuda", local % gpus if place.index is None else place.index)
+
+
 def join(device: str = "auto", *, timeout_seconds: float = 600) -> World:
     """Joins the workers that torchrun started, or takes the group that Ray Train made, or is alone.
 
@@ -118,13 +142,7 @@ def join(device: str = "auto", *, timeout_seconds: float = 600) -> World:
         WorkerLostError: The others do not come.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device == "auto":
-        device = f"cuda:{local % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"no device {device!r}: {str(error).splitlines()[0]}") from error
+    place = device_of(device, int(os.environ.get("LOCAL_RANK", "0")))
     if place.type == "cuda":
         torch.cuda.set_device(place)
     if dist.is_available() and dist.is_initialized():

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pipelines.train.reference.config import TrainingError
 from pipelines.train.reference.decode import Decoder
+from pipelines.train.reference.distributed import device_of
 from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.fetched import CACHE_BYTES, ShardCache
 from pipelines.train.reference.geometry import Similarities, modality_gap, relative_gap
@@ -202,12 +203,12 @@ def evaluate_version(
     Raises:
         DataError: The version cannot be read, or has no such kind.
         EvaluationError: The tower reads texts that are rendered otherwise, or nothing is held out.
-        ClassesError, ValueError: The classes or the weights are no such file.
+        ClassesError, ValueError: The classes or the weights are no such file, or there is no such device.
     """
     sets = read_classes(classes) if classes is not None else []
     if threads:
         torch.set_num_threads(threads)
-    at = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    at = device_of(device)
     tower = load_tower(weights).to(at)
     version = open_version(dataset)
     drawn = str(version.render.get("digest") or "")

@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 from pipelines.train.reference.config import TrainConfig, make_config, read_recipe
 
 _ALIASES: Final[dict[str, tuple[str, ...]]] = {"learning_rate": ("--lr",)}
+USAGE: Final[str] = "%(prog)s --dataset VERSION --out DIR [options; --help lists them]"
+"""A page of options would hide the error that stands below it."""
 _REQUIRED: Final[tuple[str, ...]] = ("dataset", "out")
 
 

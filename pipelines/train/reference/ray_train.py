@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.train.reference.config import TrainConfig, TrainingError
-from pipelines.train.reference.options import add_options, config_of
+from pipelines.train.reference.options import USAGE, add_options, config_of
 from pipelines.train.reference.trainer import RESULT
 from pipelines.train.reference.version import DataError
 
@@ -95,7 +95,9 @@ def _loop(options: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Trains as the arguments say; exit codes as `python -m pipelines.train.reference`."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.train.reference.ray_train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.train.reference.ray_train", description=__doc__, usage=USAGE, allow_abbrev=False
+    )
     parser.add_argument("--workers-on-ray", type=int, default=1, metavar="N", help="Ray workers (default: 1)")
     parser.add_argument("--gpus", action="store_true", help="a GPU for each worker")
     parser.add_argument("--cpus-per-worker", type=float, default=1, metavar="N", help="default: 1")

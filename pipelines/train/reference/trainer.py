@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import torch
@@ -33,6 +34,8 @@ from pipelines.train.reference.zero_shot import read_classes
 
 RESULT: Final[str] = "result.json"
 WEIGHTS: Final[str] = "weights.safetensors"
+FEW: Final[int] = 30
+"""Held-out pairs of which fewer than so many are worth a note: one of them more or less is some per cent of recall."""
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -85,6 +88,11 @@ class _Run:
         self.split = make_split(shards, self.mix, share=config.holdout, most=config.holdout_most)
         self.decoder = open_decoder(config, shards, self.tower)
         lanes = self.resumed.lanes if self.resumed else 0
+        pairs = sum(self.split.trained_on(kind) for kind in self.mix)
+        if config.batch_size > pairs:
+            raise ValueError(
+                f"batch_size: a batch of {config.batch_size} pairs, and the version has {pairs} to train on"
+            )
         self.plan = open_plan(config, self.version, self.mix, self.split, world, lanes)
         self.progress = Progress()
         bf16 = config.precision == "bfloat16" or (config.precision == "auto" and world.device.type == "cuda")
@@ -99,6 +107,8 @@ class _Run:
             at = f" resumed_at={self.resumed.step}" if self.resumed else ""
             print(f"model={config.model} device={world.device} workers={world.size} threads={torch.get_num_threads()} "
                   f"text={self.decoder.texts.way}{at} train+heldout: {sizes}", flush=True)  # fmt: skip
+            for note in self._notes():
+                print(f"note: {note}", flush=True)
         self._fit()
         if not world.first:
             return {}
@@ -111,6 +121,15 @@ class _Run:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         part.replace(config.out / RESULT)
         return result
+
+    def _notes(self) -> Iterator[str]:
+        """What is allowed, but rarely meant."""
+        for kind in self.plan.kinds:
+            held, trained = len(self.split.held[kind]), self.split.trained_on(kind)
+            if 0 < held < FEW:
+                yield f"{held} held-out pairs of {kind} are few: their recalls say little"
+            if self.config.batches == "kind" and self.config.batch_size > trained:
+                yield f"a batch of {self.config.batch_size} holds the {trained} pairs of {kind} more than once"
 
     def _measure(self) -> Evaluation:
         return measure(self.tower, self.decoder, self.split.held, self.world.device, self.classes)
