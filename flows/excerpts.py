@@ -23,6 +23,9 @@ from pipelines.tables import read_batches
 Group = tuple[str, str, str | None]
 """Kind, language (of translations both, `de-en`), rule; None: kept."""
 
+TABLES = "tables"
+"""What stands for a kind where alt-texts without photographs are filtered into tables; also the ledger's name of it."""
+
 _MEMBER_BYTES = 64 << 20
 _BATCH_ROWS = 2048
 _COLUMNS = ("left_text", "right_text", "left_lang", "right_lang", "source", "origin", "url", "scores")
@@ -38,6 +41,8 @@ class Drawn:
         kinds: Kinds that are wanted; empty: all.
         languages: Languages that are wanted, subtags; empty: all.
         counts: Group -> rows met.
+        totals: Kind and rule -> rows that the build dropped, over all steps and languages, by its ledger.
+        examples: Kinds of whose dropped rows only some are at hand: `counts` has no more than those.
     """
 
     most: int
@@ -45,6 +50,8 @@ class Drawn:
     kinds: Collection[str] = ()
     languages: Collection[str] = ()
     counts: Counter[Group] = field(default_factory=Counter)
+    totals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: set[str] = field(default_factory=set)
     _held: dict[Group, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
     def add(self, kind: str, batch: pa.RecordBatch, why: pa.StringArray | None = None) -> None:
@@ -82,17 +89,29 @@ class Drawn:
 
     def groups(self) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
         """Each group with its rows: kinds in the order of the schema, kept before dropped, the commonest language first."""
-        order = {kind: number for number, kind in enumerate(KINDS)}
         said = Counter[tuple[str, str]]()
         for (kind, tongue, _), count in self.counts.items():
             said[kind, tongue] += count
 
         def place(group: Group) -> tuple[Any, ...]:
             kind, tongue, rule = group
-            return order.get(kind, len(order)), kind, -said[kind, tongue], tongue, rule is not None, rule or ""
+            return *_place(kind), -said[kind, tongue], tongue, rule is not None, rule or ""
 
         for group in sorted(self._held, key=place):
             yield group, [shown for _, _, shown in self._held[group]]
+
+    def unseen(self) -> Iterator[tuple[str, str, int]]:
+        """Kind, rule and total of each rule that dropped rows of which none was drawn."""
+        drawn = {(kind, rule) for kind, _, rule in self._held}
+        for kind in sorted({kind for kind, _ in self.totals}, key=_place):
+            for (of, rule), total in sorted(self.totals.items()):
+                if of == kind and total and (kind, rule) not in drawn:
+                    yield kind, rule, total
+
+
+def _place(kind: str) -> tuple[int, str]:
+    """Where a kind stands: in the order of the schema, unknown ones behind."""
+    return (KINDS.index(kind) if kind in KINDS else len(KINDS)), kind
 
 
 def _spoken(columns: dict[str, pa.StringArray], n: int) -> list[str]:
@@ -188,13 +207,17 @@ def dropped(
         if options is None or (kinds and kind not in kinds):
             continue
         if kind == "image_alt":
-            yield from _examples(root, manifest)
+            if "select-image_alt" in manifest.lineage:
+                yield from _examples(kind, _stage(root, manifest, "select-image_alt"))
             continue
         told = {name: value for name, value in options.items() if not (kind == "back_translation" and name in UPSTREAM)}
         for stage in _candidates(kind, recipe, root, manifest):
             for part in [part for split in dataset.SPLITS for part in stage.tables(split)]:
                 for batch in read_batches(storage.join(root, stage.folder, part.path)):
                     yield kind, batch, _reasons(kind, batch, told, recipe["seed"])
+    for name in sorted(manifest.lineage) if not kinds else ():
+        if name.startswith("table-"):
+            yield from _examples(TABLES, _stage(root, manifest, name))
 
 
 def _reasons(kind: str, batch: pa.RecordBatch, options: dict[str, Any], seed: int) -> pa.StringArray:
@@ -223,11 +246,9 @@ def _candidates(
             yield _stage(root, manifest, f"annotate-{name}")
 
 
-def _examples(root: str, manifest: dataset.DatasetManifest) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
-    """The dropped alt-texts that the build kept for reading; `pixelpairs samples` shows more."""
-    if "select-image_alt" not in manifest.lineage:
-        return
-    for source, rules in sorted(_stage(root, manifest, "select-image_alt").facts.get("examples", {}).items()):
+def _examples(kind: str, stage: StageManifest) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
+    """The dropped alt-texts that a stage of the build kept for reading; `pixelpairs samples` shows more."""
+    for source, rules in sorted(stage.facts.get("examples", {}).items()):
         for rule, rows in sorted(rules.items()):
             texts = [
                 {
@@ -239,7 +260,7 @@ def _examples(root: str, manifest: dataset.DatasetManifest) -> Iterator[tuple[st
                 for row in rows
             ]
             if texts:
-                yield "image_alt", _batch(texts), arrow.constant(rule, len(texts))
+                yield kind, _batch(texts), arrow.constant(rule, len(texts))
 
 
 def _stage(root: str, manifest: dataset.DatasetManifest, name: str) -> StageManifest:
@@ -280,6 +301,10 @@ def draw(
         for kind, batch in kept(folder, manifest, kinds):
             drawn.add(kind, batch)
         if also_dropped:
+            drawn.examples |= {"image_alt", TABLES}
             for kind, batch, why in dropped(folder, manifest, kinds):
                 drawn.add(kind, batch, why)
+            for kind, steps in manifest.ledger.items():
+                for step in steps if not kinds or kind in kinds else ():
+                    drawn.totals.update({(kind, rule): count for rule, count in step.dropped.items()})
     return drawn

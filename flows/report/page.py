@@ -75,8 +75,10 @@ def _samples(samples: Sequence[Sample]) -> list[tuple[str, list[dict[str, Any]]]
     return [(kind, cards[kind]) for kind in views.ordered(cards)]
 
 
-def _examples(examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> list[dict[str, Any]]:
-    """Source -> rules, each with its rows as (origin, [(field, value)])."""
+def _examples(
+    examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], dropped: Mapping[tuple[str, str], int]
+) -> list[dict[str, Any]]:
+    """Source -> rules, each with its rows as (origin, [(field, value)]), and how many it dropped of that source."""
     found, rules = [], 0
     for source in sorted(examples):
         listed = []
@@ -88,7 +90,7 @@ def _examples(examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]])
                 (row.get("origin"), [(name, row[name]) for name in _EXAMPLE_FIELDS if row.get(name) not in (None, "")])
                 for row in examples[source][rule][:MAX_EXAMPLES]
             ]
-            listed.append((rule, rows))
+            listed.append((rule, rows, dropped.get((source, rule), 0)))
         if listed:
             found.append({"source": source, "rules": listed})
     return found
@@ -125,7 +127,7 @@ def render_report(data: ReportData) -> bytes:
         funnels=funnels,
         languages=views.languages(manifest),
         samples=_samples(data.samples),
-        examples=_examples(data.examples),
+        examples=_examples(data.examples, views.dropped(manifest)),
         similarity=views.similarity(data.similarity),
         quantiles=QUANTILES,
         shards=manifest.shards[:MAX_SHARDS],
