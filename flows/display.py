@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from flows.progress import Board, Line
 
@@ -131,7 +132,9 @@ def _share(line: Line) -> float | None:
 
 
 def summary(built: Built, board: Board, console: Console) -> None:
-    """What was built, and where it lies."""
+    """What was built, what most of a source was dropped by, and where it lies."""
+    from flows.report.losses import great_losses  # with the page's template engine, which bars have no need of
+
     manifest = built.manifest
     samples, held = manifest.samples(), manifest.samples("validation")
     console.print()
@@ -143,6 +146,8 @@ def summary(built: Built, board: Board, console: Console) -> None:
         aside = [f"{held.get(kind, 0):,}"] if held else []
         table.add_row(kind, f"{count:,}", *aside, f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
     console.print(table)
+    for line in great_losses(manifest):
+        console.print(Text.assemble(("warning: ", "yellow"), plain(line)), soft_wrap=True)
     places = {"data set": built.folder, "report": built.report}
     if not built.promoted:
         console.print("published, not promoted: `pixelpairs promote` makes it the one in use", markup=False)

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from flows.report import text, views
+from flows.report.losses import great_losses
 from flows.report.pictures import Pictures
 from pairs.similarity import QUANTILES
 from pipelines.dataset import DatasetManifest
@@ -125,6 +126,7 @@ def render_report(data: ReportData) -> bytes:
         in_error=sum(manifest.errors.values()),
         sources=sources,
         funnels=funnels,
+        losses=great_losses(manifest),
         languages=views.languages(manifest),
         samples=_samples(data.samples),
         examples=_examples(data.examples, views.dropped(manifest)),
