@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _MARKS = {"waiting": "·", "running": "▶", "done": "✔", "cached": "↻", "failed": "✘"}
 _STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "cached": "blue", "failed": "bold red"}
 _REFRESH_SECONDS = 0.25
+_WIDE = 100  # columns from which on a bar may be long
+_BAR_COLUMNS, _SHORT_BAR_COLUMNS = 24, 10
+_NOTE_COLUMNS = 100
+_STEP = re.compile(r"\bstep=(\d+) of=(\d+)\b")  # how a trainer says in a note how far it is
 _WORD_SECONDS = 30.0  # between the lines about a stage that runs, where there is no terminal
 
 
@@ -31,7 +35,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
     """Shows a board until the context ends."""
     stop = threading.Event()
     if console.is_terminal:
-        live = Live(_table(board.snapshot()), console=console, refresh_per_second=4, transient=False)
+        live = Live(_table(board.snapshot(), console.width), console=console, refresh_per_second=4, transient=False)
         worker = threading.Thread(target=_animate, args=(board, live, stop), daemon=True)
         with live:
             worker.start()
@@ -40,7 +44,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
             finally:
                 stop.set()
                 worker.join()
-                live.update(_table(board.snapshot()))
+                live.update(_table(board.snapshot(), console.width))
         return
     worker = threading.Thread(target=_narrate, args=(board, console, stop), daemon=True)
     worker.start()
@@ -53,7 +57,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
 
 def _animate(board: Board, live: Live, stop: threading.Event) -> None:
     while not stop.wait(_REFRESH_SECONDS):
-        live.update(_table(board.snapshot()))
+        live.update(_table(board.snapshot(), live.console.width))
 
 
 def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
@@ -87,16 +91,19 @@ def _words(line: Line) -> str:
     return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
 
 
-def _table(lines: list[Line]) -> Table:
+def _table(lines: list[Line], columns: int = 80) -> Table:
+    """A line a stage; what does not fit is cut off the notes, not off names, counts and times."""
     grid = Table.grid(padding=(0, 1))
-    for justify in ("left", "left", "left", "right", "right", "left"):
+    for justify in ("left", "left", "left", "right", "right"):
         grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    grid.add_column()  # the one that may be wrapped, for Rich narrows such a one first; its texts are cut instead
+    bar_columns = _BAR_COLUMNS if columns >= _WIDE else _SHORT_BAR_COLUMNS
     now = time.monotonic()
     for line in lines:
         seconds = now - line.began if line.state == "running" else line.seconds
         share = _share(line)
         bar = (
-            ProgressBar(total=1.0, completed=share or 0.0, width=24, pulse=share is None)
+            ProgressBar(total=1.0, completed=share or 0.0, width=bar_columns, pulse=share is None)
             if line.state == "running"
             else ""
         )
@@ -112,7 +119,7 @@ def _table(lines: list[Line]) -> Table:
             bar,
             f"{line.rows:,}" if line.rows else "",
             rate,
-            escape(f"{time_text} {eta} {plain(line.note)[:100]}"),
+            Text(f"{time_text} {eta} {plain(line.note)[:_NOTE_COLUMNS]}", no_wrap=True, overflow="ellipsis"),
         )
     return grid
 
@@ -128,6 +135,9 @@ def _share(line: Line) -> float | None:
         return min(1.0, line.rows / line.total_rows)
     if line.total_units and line.units:
         return min(1.0, line.units / line.total_units)
+    step = _STEP.search(line.note)
+    if step is not None and int(step[2]):
+        return min(1.0, int(step[1]) / int(step[2]))
     return None
 
 
