@@ -146,15 +146,15 @@ def summary(built: Built, board: Board, console: Console) -> None:
     from flows.report.losses import great_losses  # with the page's template engine, which bars have no need of
 
     manifest = built.manifest
-    samples, held = manifest.samples(), manifest.samples("validation")
+    counts = manifest.pairs()
     console.print()
     table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
-    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes"):
+    for name in ("kind", *next(iter(counts.values()), ["pairs"]), "shards", "bytes"):
         table.add_column(name, justify="left" if name == "kind" else "right")
-    for kind, count in samples.items():
+    for kind, counted in counts.items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
-        aside = [f"{held.get(kind, 0):,}"] if held else []
-        table.add_row(kind, f"{count:,}", *aside, f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
+        numbers = (*counted.values(), len(shards), sum(shard.bytes for shard in shards))
+        table.add_row(kind, *(f"{number:,}" for number in numbers))
     console.print(table)
     for line in great_losses(manifest):
         console.print(Text.assemble(("warning: ", "yellow"), plain(line)), soft_wrap=True)

@@ -79,7 +79,7 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
     samples = sum(shard.samples for shard in manifest.shards)
     held = sum(manifest.samples("validation").values())
     verdict = f"{len(problems)} problems" if problems else "whole"
-    counts = f"{len(shards):,} shards, {samples:,} samples{f' ({held:,} held out)' if held else ''}, "
+    counts = f"{len(shards):,} shards, {samples:,} pairs{f' ({held:,} of them held out)' if held else ''}, "
     counts += f"{len(manifest.tables)} tables"
     words = plain(f"{manifest.name} {manifest.version}: {counts}: {verdict}")
     console.print(words, markup=False, highlight=False, soft_wrap=True)
@@ -128,19 +128,18 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         return
     manifest = dataset.load(what)
     table = Table(title=Text(plain(f"{manifest.name} {manifest.version}")), title_justify="left")
-    held = manifest.samples("validation")
-    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes", "languages"):
+    counted = manifest.pairs()
+    for name in ("kind", *next(iter(counted.values()), ["pairs"]), "shards", "bytes", "languages"):
         table.add_column(name, justify="left" if name in ("kind", "languages") else "right")
     samples: list[sheet.Sample] = []
-    for kind, number in manifest.samples().items():
+    for kind, numbers in counted.items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
         languages: Counter[str] = Counter()
         for counts in manifest.languages.get(kind, {}).values():
             languages.update(counts)
         top = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(6))
-        aside = [f"{held.get(kind, 0):,}"] if held else []
         size = sum(shard.bytes for shard in shards)
-        table.add_row(kind, f"{number:,}", *aside, f"{len(shards):,}", f"{size:,}", Text(plain(top)))
+        table.add_row(kind, *(f"{number:,}" for number in (*numbers.values(), len(shards), size)), Text(plain(top)))
         chosen = [shard for shard in shards if shard.samples][:_SHARDS_SAMPLED]
         for index, shard in enumerate(chosen):
             share = count // len(chosen) + (index < count % len(chosen))

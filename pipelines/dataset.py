@@ -112,6 +112,18 @@ class DatasetManifest(BaseModel):
                 counts[shard.kind] = counts.get(shard.kind, 0) + shard.samples
         return counts
 
+    def pairs(self) -> dict[str, dict[str, int]]:
+        """Kind -> its counts by the names that tables show them under.
+
+        `pairs` are all; where the version holds some out, `to train on` and `held out` are the two parts of them.
+        """
+        train, held = self.samples("train"), self.samples("validation")
+        found: dict[str, dict[str, int]] = {}
+        for kind, count in self.samples().items():
+            parts = {"to train on": train.get(kind, 0), "held out": held.get(kind, 0)} if held else {}
+            found[kind] = {"pairs": count, **parts}
+        return found
+
     def splits(self) -> list[str]:
         """The splits that it has."""
         return [split for split in SPLITS if any(shard.split == split for shard in self.shards)]

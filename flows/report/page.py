@@ -111,6 +111,7 @@ def render_report(data: ReportData) -> bytes:
     gate = manifest.gate if isinstance(manifest.gate, dict) else {}
     sources = views.sources(manifest)
     funnels = views.funnels(manifest)
+    counts = manifest.pairs()
     card = manifest.recipe.get("card")
     page = _template().render(
         manifest=manifest,
@@ -118,8 +119,8 @@ def render_report(data: ReportData) -> bytes:
         failed=data.failed,
         checks=gate.get("checks") or [],
         gated=bool(gate),
-        counts=[(kind, manifest.samples()[kind]) for kind in views.ordered(manifest.samples())],
-        held=manifest.samples("validation"),
+        counts=[(kind, counts[kind]) for kind in views.ordered(counts)],
+        held=sum(manifest.samples("validation").values()),
         total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels),
         shard_bytes=sum(shard.bytes for shard in manifest.shards),
         read=sum(source.read for source in sources),
