@@ -64,3 +64,24 @@ def test_where_nothing_is_held_out_there_is_one_count(tmp_path: Path) -> None:
     assert manifest.pairs()["image_alt"] == {"pairs": 12}
     assert "kind pairs shards" in words(summary_of(manifest).replace("━", "").replace("─", ""))
     assert "held out" not in render_report(ReportData(manifest)).decode().split('id="shards"')[1]
+
+
+def inspected(folder: Path, manifest: DatasetManifest) -> str:
+    (folder / "MANIFEST.json").write_bytes(dataset.encode(manifest))
+    out = io.StringIO()
+    inspection.inspect_anything(str(folder), folder / "sheet.png", 1, 0, Console(file=out, width=200))
+    return words(out.getvalue())
+
+
+def test_languages_that_are_not_named_are_summed_and_sides_are_not_mixed(tmp_path: Path) -> None:
+    manifest = make_version(tmp_path, kinds={"sentences": [9], "translations": [6]})
+    many = {f"l{number}": 100 - number for number in range(11)}
+    manifest.languages = {
+        "sentences": {"left": many, "right": many},
+        "translations": {"left": {"en": 6}, "right": {"de": 4, "fr": 2}},
+    }
+    text = inspected(tmp_path, manifest)
+    assert text.count("l0 100, l1 99") == 1, "the same on both sides: said once"
+    assert "l7 93, + 3 more 273" in text
+    assert "l8" not in text
+    assert re.search(r"left: en 6 .*right: de 4, fr 2", text)
