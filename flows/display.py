@@ -141,6 +141,20 @@ def _share(line: Line) -> float | None:
     return None
 
 
+def _tables(built: Built, title: str) -> Table:
+    """The filtered tables of alt-texts without photographs, a line a source."""
+    table = Table(title=title or None, title_justify="left")
+    for name in ("filtered table of", "rows", "bytes", "files"):
+        table.add_column(name, justify="right" if name in ("rows", "bytes") else "left", overflow="fold")
+    entries = built.manifest.tables
+    for source in sorted({entry.source for entry in entries}):
+        own = [entry for entry in entries if entry.source == source]
+        rows, size = sum(entry.rows for entry in own), sum(entry.bytes for entry in own)
+        place = own[0].path if len(own) == 1 else f"{own[0].path} and {len(own) - 1:,} more"
+        table.add_row(plain(source), f"{rows:,}", f"{size:,}", Text(plain(place)))
+    return table
+
+
 def summary(built: Built, board: Board, console: Console) -> None:
     """What was built, what most of a source was dropped by, and where it lies."""
     from flows.report.losses import great_losses  # with the page's template engine, which bars have no need of
@@ -155,7 +169,10 @@ def summary(built: Built, board: Board, console: Console) -> None:
         shards = [shard for shard in manifest.shards if shard.kind == kind]
         numbers = (*counted.values(), len(shards), sum(shard.bytes for shard in shards))
         table.add_row(kind, *(f"{number:,}" for number in numbers))
-    console.print(table)
+    if counts:
+        console.print(table)
+    if manifest.tables:
+        console.print(_tables(built, "" if counts else f"{manifest.name} {manifest.version}"))
     for line in great_losses(manifest):
         console.print(Text.assemble(("warning: ", "yellow"), plain(line)), soft_wrap=True)
     places = {"data set": built.folder, "report": built.report}

@@ -23,9 +23,6 @@ from pipelines.tables import read_batches
 Group = tuple[str, str, str | None]
 """Kind, language (of translations both, `de-en`), rule; None: kept."""
 
-TABLES = "tables"
-"""What stands for a kind where alt-texts without photographs are filtered into tables; also the ledger's name of it."""
-
 _MEMBER_BYTES = 64 << 20
 _BATCH_ROWS = 2048
 _COLUMNS = ("left_text", "right_text", "left_lang", "right_lang", "source", "origin", "url", "scores")
@@ -217,7 +214,7 @@ def dropped(
                     yield kind, batch, _reasons(kind, batch, told, recipe["seed"])
     for name in sorted(manifest.lineage) if not kinds else ():
         if name.startswith("table-"):
-            yield from _examples(TABLES, _stage(root, manifest, name))
+            yield from _examples(dataset.TABLES, _stage(root, manifest, name))
 
 
 def _reasons(kind: str, batch: pa.RecordBatch, options: dict[str, Any], seed: int) -> pa.StringArray:
@@ -301,7 +298,7 @@ def draw(
         for kind, batch in kept(folder, manifest, kinds):
             drawn.add(kind, batch)
         if also_dropped:
-            drawn.examples |= {"image_alt", TABLES}
+            drawn.examples |= {"image_alt", dataset.TABLES}
             for kind, batch, why in dropped(folder, manifest, kinds):
                 drawn.add(kind, batch, why)
             for kind, steps in manifest.ledger.items():

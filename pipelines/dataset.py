@@ -14,6 +14,8 @@ from pipelines.ledger import Step
 SCHEMA_VERSION = 1
 SPLITS: Final = ("train", "validation")
 """What a version's shards are for: to train on, or held out by the build."""
+TABLES: Final = "tables"
+"""What the ledger has in place of a kind for alt-texts without photographs, which are filtered into tables."""
 CHAMPION = "champion.json"
 VERSION_DIGITS = 12
 

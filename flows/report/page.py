@@ -14,7 +14,7 @@ from flows.report import text, views
 from flows.report.losses import great_losses
 from flows.report.pictures import Pictures
 from pairs.similarity import QUANTILES
-from pipelines.dataset import DatasetManifest
+from pipelines.dataset import TABLES, DatasetManifest
 from pipelines.publish.sheet import Sample
 
 MAX_SAMPLES = 24
@@ -121,7 +121,8 @@ def render_report(data: ReportData) -> bytes:
         gated=bool(gate),
         counts=[(kind, counts[kind]) for kind in views.ordered(counts)],
         held=sum(manifest.samples("validation").values()),
-        total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels),
+        total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels if funnel.kind != TABLES),
+        table_rows=sum(table.rows for table in manifest.tables),
         shard_bytes=sum(shard.bytes for shard in manifest.shards),
         read=sum(source.read for source in sources),
         in_error=sum(manifest.errors.values()),

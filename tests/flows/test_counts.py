@@ -15,6 +15,7 @@ from flows.progress import Board
 from flows.report import ReportData, render_report
 from pipelines import dataset
 from pipelines.dataset import DatasetManifest
+from pipelines.ledger import Step
 from pipelines.publish.card import card
 from tests.pipelines.publish.made_version import make_version
 
@@ -85,3 +86,15 @@ def test_languages_that_are_not_named_are_summed_and_sides_are_not_mixed(tmp_pat
     assert "l7 93, + 3 more 273" in text
     assert "l8" not in text
     assert re.search(r"left: en 6 .*right: de 4, fr 2", text)
+
+
+def test_a_table_without_photographs_is_told_and_its_rows_are_no_pairs(tmp_path: Path) -> None:
+    manifest = make_version(tmp_path)
+    step = Step(source="meta", step="filter", unit="rows", rows_in=20, kept=17, rows_out=17, dropped={"url": 3})
+    manifest = manifest.model_copy(update={"shards": [], "mix": {}, "languages": {}, "ledger": {"tables": [step]}})
+    text = summary_of(manifest)
+    assert "meta 17 1,234 tables/meta-000000.parquet" in text
+    assert "pairs" not in text
+    page = words(re.sub("<[^>]*>", " ", render_report(ReportData(manifest)).decode().split("<main>")[1]))
+    assert "17 rows in filtered tables" in page
+    assert "17 pairs" not in page
