@@ -22,7 +22,6 @@ _MEANING = {
     "translations": "a sentence and its translation",
     "back_translation": "a sentence and its translation back from another language",
     "word_drop": "a sentence and the same sentence with words left out",
-    "hard_negatives": "a sentence and one that is close to it and means something else",
 }
 _TASKS = {
     "image_alt": "zero-shot-image-classification",
@@ -30,7 +29,6 @@ _TASKS = {
     "translations": "translation",
     "back_translation": "sentence-similarity",
     "word_drop": "sentence-similarity",
-    "hard_negatives": "sentence-similarity",
 }
 _SIZES = (
     (10**3, "n<1K"),

@@ -238,7 +238,7 @@ def test_the_page_stays_small_however_many_pictures(tmp_path: Path) -> None:
     for index in range(60):
         out = io.BytesIO()
         Image.frombytes("RGB", (224, 224), source.randbytes(224 * 224 * 3)).save(out, format="PNG")
-        kind = "image_alt" if index % 2 else "hard_negatives"
+        kind = "image_alt" if index % 2 else "word_drop"
         samples.append(Sample(kind, f"{index:032x}", out.getvalue(), out.getvalue(), "noise", {}))
     page = render_report(ReportData(manifest, samples))
     assert len(page) < 3_000_000
