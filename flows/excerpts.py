@@ -40,6 +40,7 @@ class Drawn:
         counts: Group -> rows met.
         totals: Kind and rule -> rows that the build dropped, over all steps and languages, by its ledger.
         examples: Kinds of whose dropped rows only some are at hand: `counts` has no more than those.
+        there: Languages met, wanted or not.
     """
 
     most: int
@@ -49,6 +50,7 @@ class Drawn:
     counts: Counter[Group] = field(default_factory=Counter)
     totals: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
     _held: dict[Group, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
     def add(self, kind: str, batch: pa.RecordBatch, why: pa.StringArray | None = None) -> None:
@@ -74,6 +76,7 @@ class Drawn:
         draws = keys.draw(keys.content_keys(*identity), self.seed, "show")
         rules = why.to_pylist() if why is not None else [None] * batch.num_rows
         for group, at in _by_group(kind, spoken, rules).items():
+            self.there.update(group[1].split("-"))
             if self.languages and not set(self.languages) & set(group[1].split("-")):
                 continue
             self.counts[group] += len(at)
@@ -289,7 +292,8 @@ def draw(
         also_dropped: Whether to draw from what the rules drop too.
 
     Raises:
-        DatasetError: No version lies there, or the stages behind it are gone.
+        DatasetError: No version lies there, the stages behind it are gone, or nothing there is wanted; the message says what is
+            there.
     """
     wanted = {language.primary(tag) or tag for tag in languages}
     drawn = Drawn(most, seed, kinds, wanted)
@@ -304,4 +308,16 @@ def draw(
             for kind, steps in manifest.ledger.items():
                 for step in steps if not kinds or kind in kinds else ():
                     drawn.totals.update({(kind, rule): count for rule, count in step.dropped.items()})
+    if not drawn.counts:
+        raise dataset.DatasetError(_nothing(place, drawn, also_dropped))
     return drawn
+
+
+def _nothing(place: str, drawn: Drawn, also_dropped: bool) -> str:
+    """Why nothing was drawn."""
+    what = f"no pairs of {', '.join(drawn.kinds)}" if drawn.kinds else "no pairs"
+    if drawn.there:
+        return f"{place}: {what} in {', '.join(sorted(drawn.languages))}; there are {', '.join(sorted(drawn.there))}"
+    made = sorted({kind for folder in versions(place) for kind in dataset.load(folder).samples()}, key=_place)
+    of = f"; there are {', '.join(made)}" if drawn.kinds and made else ""
+    return f"{place}: {what}{of}" + ("" if also_dropped else " (--dropped shows what the rules drop)")

@@ -135,6 +135,17 @@ def test_the_command(version: tuple[Path, DatasetManifest], tmp_path: Path) -> N
     assert CliRunner().invoke(app, ["show", str(folder), "--kind", "sentence"]).exit_code == 2
 
 
+def test_where_nothing_is_wanted_that_is_there_what_is_there_is_said(version: tuple[Path, DatasetManifest]) -> None:
+    folder, _ = version
+    done = CliRunner().invoke(app, ["show", str(folder), "--language", "xx"])
+    assert done.exit_code == 1
+    assert "no pairs in xx; there are ar, " in done.output
+    assert ", ru, " in done.output
+    done = CliRunner().invoke(app, ["show", str(folder), "--kind", "word_drop"])
+    assert done.exit_code == 1
+    assert "no pairs of word_drop; there are image_alt, sentences, translations" in done.output
+
+
 def test_stages_that_are_gone_are_told(version: tuple[Path, DatasetManifest]) -> None:
     folder, manifest = version
     told = manifest.model_copy(
