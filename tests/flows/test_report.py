@@ -281,7 +281,9 @@ def test_steps_stand_in_the_order_in_which_they_ran(data: ReportData) -> None:
         (shown(None), ""),
         (shown("a\nb\tc"), "a\nb\tc"),
         (shown("a\0\x7f\x9b"), "a␀␡[U+009B]"),
-        (shown("abcdef", 3), "abc … [3 more characters]"),
+        (shown("abc" + "x" * 24, 3), "abc … [24 more characters]"),
+        (shown("abc" + "x" * 23, 3), "abc" + "x" * 23),
+        (shown("abc", 3), "abc"),
     ],
 )
 def test_numbers_and_texts(told: str, expected: str) -> None:
