@@ -12,7 +12,7 @@ from flows.recipe import Recipe
 from flows.report import ReportData, render_report
 from flows.stages import Build, chain
 from pipelines import gate, stage, storage
-from pipelines.dataset import BalanceEntry, DatasetManifest, ShardEntry, TableEntry
+from pipelines.dataset import TABLES, BalanceEntry, DatasetManifest, ShardEntry, TableEntry
 from pipelines.ledger import check_chain
 from pipelines.manifest import StageManifest
 from pipelines.publish import sheet
@@ -180,7 +180,7 @@ def _ledger(build: Build, made: Made) -> dict[str, Any]:
             ledger[kind] = check_chain([*before, *chain(own)])
     if made.tables:
         names = sorted(made.tables)
-        ledger["tables"] = check_chain(
+        ledger[TABLES] = check_chain(
             [_joined([made.annotate[name] for name in names]), _joined([made.tables[name] for name in names])]
         )
     return ledger

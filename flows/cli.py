@@ -173,11 +173,14 @@ def funnel(
     from flows import rules
 
     with _exit_codes():
+        chosen = {
+            name: rules.with_queries(rules.options_of(name), queries, threshold, mode)
+            for name in preset or rules.every_preset()
+        }  # before anything is read or said
         for rows in rules.annotated(places, text):
             changed = ", ".join(f"{what} {count:,}" for what, count in rules.repairs(rows).items()) or "nothing"
             out.print(f"\n{rows.name}: normalising changed {changed}", highlight=False, markup=False, soft_wrap=True)
-            for name in preset or rules.every_preset():
-                options = rules.with_queries(rules.options_of(name), queries, threshold, mode)
+            for name, options in chosen.items():
                 found = rules.funnel(rows, options)
                 out.print(f"\n{rows.name}, {name}: {found['in']:,} rows", highlight=False, markup=False)
                 left = found["in"]
@@ -204,8 +207,9 @@ def samples(
     from flows import rules
 
     with _exit_codes():
+        options = rules.options_of(preset)
         for rows in rules.annotated(places, text):
-            for path in rules.write_samples(rows, rules.options_of(preset), output, count, seed):
+            for path in rules.write_samples(rows, options, output, count, seed):
                 out.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -47,9 +47,10 @@ def run_demo(root: Path, *, train: bool, pictures: int | None, build: Callable[.
     shutil.copyfile(EXAMPLE / "recipe.yaml", recipe)
     build(str(recipe), str(root), train=train, workers=None)
     version = _champion(root)
-    from flows.inspection import inspect_anything
+    from flows.inspection import draw_samples
+    from pipelines.dataset import load
 
-    inspect_anything(str(version), root / "sheet.png", 6, 0, out)
+    draw_samples(str(version), load(str(version)), root / "sheet.png", 6, 0, out)  # the build has said the counts
     command = Path(sys.argv[0]).absolute()
     out.print(f"try: {command} verify {version}", markup=False, highlight=False, soft_wrap=True)
     if not train:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from flows.progress import Board, Line
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _MARKS = {"waiting": "·", "running": "▶", "done": "✔", "cached": "↻", "failed": "✘"}
 _STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "cached": "blue", "failed": "bold red"}
 _REFRESH_SECONDS = 0.25
+_WIDE = 100  # columns from which on a bar may be long
+_BAR_COLUMNS, _SHORT_BAR_COLUMNS = 24, 10
+_NOTE_COLUMNS = 100
+_STEP = re.compile(r"\bstep=(\d+) of=(\d+)\b")  # how a trainer says in a note how far it is
 _WORD_SECONDS = 30.0  # between the lines about a stage that runs, where there is no terminal
 
 
@@ -30,7 +35,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
     """Shows a board until the context ends."""
     stop = threading.Event()
     if console.is_terminal:
-        live = Live(_table(board.snapshot()), console=console, refresh_per_second=4, transient=False)
+        live = Live(_table(board.snapshot(), console.width), console=console, refresh_per_second=4, transient=False)
         worker = threading.Thread(target=_animate, args=(board, live, stop), daemon=True)
         with live:
             worker.start()
@@ -39,7 +44,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
             finally:
                 stop.set()
                 worker.join()
-                live.update(_table(board.snapshot()))
+                live.update(_table(board.snapshot(), console.width))
         return
     worker = threading.Thread(target=_narrate, args=(board, console, stop), daemon=True)
     worker.start()
@@ -52,7 +57,7 @@ def showing(board: Board, console: Console) -> Iterator[None]:
 
 def _animate(board: Board, live: Live, stop: threading.Event) -> None:
     while not stop.wait(_REFRESH_SECONDS):
-        live.update(_table(board.snapshot()))
+        live.update(_table(board.snapshot(), live.console.width))
 
 
 def _narrate(board: Board, console: Console, stop: threading.Event) -> None:
@@ -86,16 +91,19 @@ def _words(line: Line) -> str:
     return f"{line.stage}: {words}{rows}, {line.seconds:.1f} s{note}"
 
 
-def _table(lines: list[Line]) -> Table:
+def _table(lines: list[Line], columns: int = 80) -> Table:
+    """A line a stage; what does not fit is cut off the notes, not off names, counts and times."""
     grid = Table.grid(padding=(0, 1))
-    for justify in ("left", "left", "left", "right", "right", "left"):
+    for justify in ("left", "left", "left", "right", "right"):
         grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    grid.add_column()  # the one that may be wrapped, for Rich narrows such a one first; its texts are cut instead
+    bar_columns = _BAR_COLUMNS if columns >= _WIDE else _SHORT_BAR_COLUMNS
     now = time.monotonic()
     for line in lines:
         seconds = now - line.began if line.state == "running" else line.seconds
         share = _share(line)
         bar = (
-            ProgressBar(total=1.0, completed=share or 0.0, width=24, pulse=share is None)
+            ProgressBar(total=1.0, completed=share or 0.0, width=bar_columns, pulse=share is None)
             if line.state == "running"
             else ""
         )
@@ -111,7 +119,7 @@ def _table(lines: list[Line]) -> Table:
             bar,
             f"{line.rows:,}" if line.rows else "",
             rate,
-            escape(f"{time_text} {eta} {plain(line.note)[:100]}"),
+            Text(f"{time_text} {eta} {plain(line.note)[:_NOTE_COLUMNS]}", no_wrap=True, overflow="ellipsis"),
         )
     return grid
 
@@ -127,22 +135,46 @@ def _share(line: Line) -> float | None:
         return min(1.0, line.rows / line.total_rows)
     if line.total_units and line.units:
         return min(1.0, line.units / line.total_units)
+    step = _STEP.search(line.note)
+    if step is not None and int(step[2]):
+        return min(1.0, int(step[1]) / int(step[2]))
     return None
 
 
+def _tables(built: Built, title: str) -> Table:
+    """The filtered tables of alt-texts without photographs, a line a source."""
+    table = Table(title=title or None, title_justify="left")
+    for name in ("filtered table of", "rows", "bytes", "files"):
+        table.add_column(name, justify="right" if name in ("rows", "bytes") else "left", overflow="fold")
+    entries = built.manifest.tables
+    for source in sorted({entry.source for entry in entries}):
+        own = [entry for entry in entries if entry.source == source]
+        rows, size = sum(entry.rows for entry in own), sum(entry.bytes for entry in own)
+        place = own[0].path if len(own) == 1 else f"{own[0].path} and {len(own) - 1:,} more"
+        table.add_row(plain(source), f"{rows:,}", f"{size:,}", Text(plain(place)))
+    return table
+
+
 def summary(built: Built, board: Board, console: Console) -> None:
-    """What was built, and where it lies."""
+    """What was built, what most of a source was dropped by, and where it lies."""
+    from flows.report.losses import great_losses  # with the page's template engine, which bars have no need of
+
     manifest = built.manifest
-    samples, held = manifest.samples(), manifest.samples("validation")
+    counts = manifest.pairs()
     console.print()
     table = Table(title=f"{manifest.name} {manifest.version}", title_justify="left")
-    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes"):
+    for name in ("kind", *next(iter(counts.values()), ["pairs"]), "shards", "bytes"):
         table.add_column(name, justify="left" if name == "kind" else "right")
-    for kind, count in samples.items():
+    for kind, counted in counts.items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
-        aside = [f"{held.get(kind, 0):,}"] if held else []
-        table.add_row(kind, f"{count:,}", *aside, f"{len(shards):,}", f"{sum(shard.bytes for shard in shards):,}")
-    console.print(table)
+        numbers = (*counted.values(), len(shards), sum(shard.bytes for shard in shards))
+        table.add_row(kind, *(f"{number:,}" for number in numbers))
+    if counts:
+        console.print(table)
+    if manifest.tables:
+        console.print(_tables(built, "" if counts else f"{manifest.name} {manifest.version}"))
+    for line in great_losses(manifest):
+        console.print(Text.assemble(("warning: ", "yellow"), plain(line)), soft_wrap=True)
     places = {"data set": built.folder, "report": built.report}
     if not built.promoted:
         console.print("published, not promoted: `pixelpairs promote` makes it the one in use", markup=False)

@@ -38,6 +38,9 @@ class Drawn:
         kinds: Kinds that are wanted; empty: all.
         languages: Languages that are wanted, subtags; empty: all.
         counts: Group -> rows met.
+        totals: Kind and rule -> rows that the build dropped, over all steps and languages, by its ledger.
+        examples: Kinds of whose dropped rows only some are at hand: `counts` has no more than those.
+        there: Languages met, wanted or not.
     """
 
     most: int
@@ -45,6 +48,9 @@ class Drawn:
     kinds: Collection[str] = ()
     languages: Collection[str] = ()
     counts: Counter[Group] = field(default_factory=Counter)
+    totals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
     _held: dict[Group, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
     def add(self, kind: str, batch: pa.RecordBatch, why: pa.StringArray | None = None) -> None:
@@ -70,6 +76,7 @@ class Drawn:
         draws = keys.draw(keys.content_keys(*identity), self.seed, "show")
         rules = why.to_pylist() if why is not None else [None] * batch.num_rows
         for group, at in _by_group(kind, spoken, rules).items():
+            self.there.update(group[1].split("-"))
             if self.languages and not set(self.languages) & set(group[1].split("-")):
                 continue
             self.counts[group] += len(at)
@@ -82,17 +89,29 @@ class Drawn:
 
     def groups(self) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
         """Each group with its rows: kinds in the order of the schema, kept before dropped, the commonest language first."""
-        order = {kind: number for number, kind in enumerate(KINDS)}
         said = Counter[tuple[str, str]]()
         for (kind, tongue, _), count in self.counts.items():
             said[kind, tongue] += count
 
         def place(group: Group) -> tuple[Any, ...]:
             kind, tongue, rule = group
-            return order.get(kind, len(order)), kind, -said[kind, tongue], tongue, rule is not None, rule or ""
+            return *_place(kind), -said[kind, tongue], tongue, rule is not None, rule or ""
 
         for group in sorted(self._held, key=place):
             yield group, [shown for _, _, shown in self._held[group]]
+
+    def unseen(self) -> Iterator[tuple[str, str, int]]:
+        """Kind, rule and total of each rule that dropped rows of which none was drawn."""
+        drawn = {(kind, rule) for kind, _, rule in self._held}
+        for kind in sorted({kind for kind, _ in self.totals}, key=_place):
+            for (of, rule), total in sorted(self.totals.items()):
+                if of == kind and total and (kind, rule) not in drawn:
+                    yield kind, rule, total
+
+
+def _place(kind: str) -> tuple[int, str]:
+    """Where a kind stands: in the order of the schema, unknown ones behind."""
+    return (KINDS.index(kind) if kind in KINDS else len(KINDS)), kind
 
 
 def _spoken(columns: dict[str, pa.StringArray], n: int) -> list[str]:
@@ -188,13 +207,17 @@ def dropped(
         if options is None or (kinds and kind not in kinds):
             continue
         if kind == "image_alt":
-            yield from _examples(root, manifest)
+            if "select-image_alt" in manifest.lineage:
+                yield from _examples(kind, _stage(root, manifest, "select-image_alt"))
             continue
         told = {name: value for name, value in options.items() if not (kind == "back_translation" and name in UPSTREAM)}
         for stage in _candidates(kind, recipe, root, manifest):
             for part in [part for split in dataset.SPLITS for part in stage.tables(split)]:
                 for batch in read_batches(storage.join(root, stage.folder, part.path)):
                     yield kind, batch, _reasons(kind, batch, told, recipe["seed"])
+    for name in sorted(manifest.lineage) if not kinds else ():
+        if name.startswith("table-"):
+            yield from _examples(dataset.TABLES, _stage(root, manifest, name))
 
 
 def _reasons(kind: str, batch: pa.RecordBatch, options: dict[str, Any], seed: int) -> pa.StringArray:
@@ -223,11 +246,9 @@ def _candidates(
             yield _stage(root, manifest, f"annotate-{name}")
 
 
-def _examples(root: str, manifest: dataset.DatasetManifest) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
-    """The dropped alt-texts that the build kept for reading; `pixelpairs samples` shows more."""
-    if "select-image_alt" not in manifest.lineage:
-        return
-    for source, rules in sorted(_stage(root, manifest, "select-image_alt").facts.get("examples", {}).items()):
+def _examples(kind: str, stage: StageManifest) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
+    """The dropped alt-texts that a stage of the build kept for reading; `pixelpairs samples` shows more."""
+    for source, rules in sorted(stage.facts.get("examples", {}).items()):
         for rule, rows in sorted(rules.items()):
             texts = [
                 {
@@ -239,7 +260,7 @@ def _examples(root: str, manifest: dataset.DatasetManifest) -> Iterator[tuple[st
                 for row in rows
             ]
             if texts:
-                yield "image_alt", _batch(texts), arrow.constant(rule, len(texts))
+                yield kind, _batch(texts), arrow.constant(rule, len(texts))
 
 
 def _stage(root: str, manifest: dataset.DatasetManifest, name: str) -> StageManifest:
@@ -271,7 +292,8 @@ def draw(
         also_dropped: Whether to draw from what the rules drop too.
 
     Raises:
-        DatasetError: No version lies there, or the stages behind it are gone.
+        DatasetError: No version lies there, the stages behind it are gone, or nothing there is wanted; the message says what is
+            there.
     """
     wanted = {language.primary(tag) or tag for tag in languages}
     drawn = Drawn(most, seed, kinds, wanted)
@@ -280,6 +302,22 @@ def draw(
         for kind, batch in kept(folder, manifest, kinds):
             drawn.add(kind, batch)
         if also_dropped:
+            drawn.examples |= {"image_alt", dataset.TABLES}
             for kind, batch, why in dropped(folder, manifest, kinds):
                 drawn.add(kind, batch, why)
+            for kind, steps in manifest.ledger.items():
+                for step in steps if not kinds or kind in kinds else ():
+                    drawn.totals.update({(kind, rule): count for rule, count in step.dropped.items()})
+    if not drawn.counts:
+        raise dataset.DatasetError(_nothing(place, drawn, also_dropped))
     return drawn
+
+
+def _nothing(place: str, drawn: Drawn, also_dropped: bool) -> str:
+    """Why nothing was drawn."""
+    what = f"no pairs of {', '.join(drawn.kinds)}" if drawn.kinds else "no pairs"
+    if drawn.there:
+        return f"{place}: {what} in {', '.join(sorted(drawn.languages))}; there are {', '.join(sorted(drawn.there))}"
+    made = sorted({kind for folder in versions(place) for kind in dataset.load(folder).samples()}, key=_place)
+    of = f"; there are {', '.join(made)}" if drawn.kinds and made else ""
+    return f"{place}: {what}{of}" + ("" if also_dropped else " (--dropped shows what the rules drop)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,6 +25,7 @@ from rendering import RenderSpec, load_font
 
 _MEMBER_BYTES = 64 << 20
 _SHARDS_SAMPLED = 6
+_LANGUAGES = 8
 
 
 def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -> bool:
@@ -79,7 +81,7 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
     samples = sum(shard.samples for shard in manifest.shards)
     held = sum(manifest.samples("validation").values())
     verdict = f"{len(problems)} problems" if problems else "whole"
-    counts = f"{len(shards):,} shards, {samples:,} samples{f' ({held:,} held out)' if held else ''}, "
+    counts = f"{len(shards):,} shards, {samples:,} pairs{f' ({held:,} of them held out)' if held else ''}, "
     counts += f"{len(manifest.tables)} tables"
     words = plain(f"{manifest.name} {manifest.version}: {counts}: {verdict}")
     console.print(words, markup=False, highlight=False, soft_wrap=True)
@@ -128,26 +130,50 @@ def inspect_anything(what: str, output: Path, count: int, seed: int, console: Co
         return
     manifest = dataset.load(what)
     table = Table(title=Text(plain(f"{manifest.name} {manifest.version}")), title_justify="left")
-    held = manifest.samples("validation")
-    for name in ("kind", "samples", *(["held out"] if held else []), "shards", "bytes", "languages"):
+    counted = manifest.pairs()
+    for name in ("kind", *next(iter(counted.values()), ["pairs"]), "shards", "bytes", "languages"):
         table.add_column(name, justify="left" if name in ("kind", "languages") else "right")
-    samples: list[sheet.Sample] = []
-    for kind, number in manifest.samples().items():
+    for kind, numbers in counted.items():
         shards = [shard for shard in manifest.shards if shard.kind == kind]
-        languages: Counter[str] = Counter()
-        for counts in manifest.languages.get(kind, {}).values():
-            languages.update(counts)
-        top = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(6))
-        aside = [f"{held.get(kind, 0):,}"] if held else []
         size = sum(shard.bytes for shard in shards)
-        table.add_row(kind, f"{number:,}", *aside, f"{len(shards):,}", f"{size:,}", Text(plain(top)))
-        chosen = [shard for shard in shards if shard.samples][:_SHARDS_SAMPLED]
-        for index, shard in enumerate(chosen):
-            share = count // len(chosen) + (index < count % len(chosen))
-            samples += sheet.sample_shard(storage.join(what, shard.path), share, seed)
+        lines = _sides(manifest.languages.get(kind, {}))
+        table.add_row(
+            kind,
+            *(f"{number:,}" for number in (*numbers.values(), len(shards), size)),
+            Text("\n".join(map(plain, lines))),
+        )
     console.print(table)
     for entry in manifest.tables:
         console.print(plain(f"table {entry.path}: {entry.rows:,} rows"), markup=False, highlight=False)
+    draw_samples(what, manifest, output, count, seed, console)
+
+
+def _sides(languages: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The languages of a kind's pairs, a line a side; one line where both sides have the same."""
+    sides = {side: spoken(counts) for side, counts in sorted(languages.items()) if counts}
+    if len(set(sides.values())) == 1:
+        return [next(iter(sides.values()))]
+    return [f"{side}: {words}" for side, words in sides.items()]
+
+
+def spoken(counts: Mapping[str, int]) -> str:
+    """Languages with their counts, most first; what is not named is summed."""
+    most = Counter(counts).most_common()
+    words = [f"{code} {count:,}" for code, count in most[:_LANGUAGES]]
+    rest = most[_LANGUAGES:]
+    return ", ".join(words) + (f", + {len(rest):,} more {sum(count for _, count in rest):,}" if rest else "")
+
+
+def draw_samples(
+    folder: str, manifest: dataset.DatasetManifest, output: Path, count: int, seed: int, console: Console
+) -> None:
+    """Draws a sheet of `count` samples of each kind of a version."""
+    samples: list[sheet.Sample] = []
+    for kind in manifest.samples():
+        chosen = [shard for shard in manifest.shards if shard.kind == kind and shard.samples][:_SHARDS_SAMPLED]
+        for index, shard in enumerate(chosen):
+            share = count // len(chosen) + (index < count % len(chosen))
+            samples += sheet.sample_shard(storage.join(folder, shard.path), share, seed)
     _draw(samples, output, console)
 
 
@@ -176,9 +202,10 @@ def _inspect_tar(url: str, output: Path, count: int, seed: int, console: Console
         f"{url}: {storage.size(url):,} bytes, {len(keys):,} samples", markup=False, highlight=False, soft_wrap=True
     )
     members = ", ".join(f"{name} {n:,}" for name, n in sorted(extensions.items()))
-    spoken = ", ".join(f"{code} {n:,}" for code, n in languages.most_common(12))
     console.print(plain(f"members: {members}"), markup=False, highlight=False, soft_wrap=True)
-    console.print(plain(f"languages: {spoken}"), markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        plain(f"languages of the right side: {spoken(languages)}"), markup=False, highlight=False, soft_wrap=True
+    )
     for line in damage:
         console.print(plain(line), markup=False, style="red", soft_wrap=True)
     _draw(sheet.sample_shard(url, count, seed), output, console)

@@ -26,6 +26,43 @@ def _absolute(place: str) -> str:
     return place if "://" in place else str(Path(place).resolve())
 
 
+def _data_sets(root: str) -> list[str]:
+    """The data sets of a root.
+
+    Raises:
+        DatasetError: It has none.
+    """
+    from pipelines.dataset import DatasetError
+    from pipelines.publish import champion
+
+    if not (names := champion.names(root)):
+        raise DatasetError(f"no data sets under {root}: name the root of a build by --root")
+    return names
+
+
+def _places(root: str, name: str | None, *versions: str) -> list[str]:
+    """The folders of versions that are named by folder, or by number: then of the data set `name`, or of the root's only one.
+
+    Raises:
+        DatasetError: There are several data sets, or none, and none is named.
+    """
+    from pipelines import manifest, storage
+    from pipelines.dataset import DatasetError
+    from pipelines.publish.version import folder_of
+
+    def is_number(one: str) -> bool:
+        return "/" not in one and not storage.exists(storage.join(one, manifest.NAME))
+
+    if name is None and (numbers := [one for one in versions if is_number(one)]):
+        names = _data_sets(root)
+        if len(names) > 1:
+            raise DatasetError(
+                f"{numbers[0]} is no folder of a version; if a number, of which? --name {' | '.join(names)}"
+            )
+        return [folder_of(root, names[0], one) if one in numbers else one for one in versions]
+    return [folder_of(root, name, one) if name is not None else one for one in versions]
+
+
 def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractContextManager[None]]) -> None:
     """Adds the commands to the command line.
 
@@ -103,19 +140,20 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
         from pipelines.publish import champion
 
         with exit_codes():
+            names = [name] if name is not None else _data_sets(root)
             table = Table(box=None, pad_edge=False)
-            for column in ("", "data set", "version", "published", "samples", "shards", "trained"):
-                table.add_column(column, justify="right" if column in ("samples", "shards", "trained") else "left")
-            for one in [name] if name is not None else champion.names(root):
+            for column in ("", "data set", "version", "published", "pairs", "shards", "trained"):
+                table.add_column(column, justify="right" if column in ("pairs", "shards", "trained") else "left")
+            for one in names:
                 for listed in champion.versions(root, one):
                     when = ""
                     if listed.age is not None:
                         published = datetime.datetime.now().astimezone() - datetime.timedelta(seconds=listed.age)
                         when = published.isoformat(" ", "minutes")
-                    samples = sum(listed.manifest.samples().values())
+                    pairs = sum(listed.manifest.samples().values())
                     table.add_row(
                         "*" if listed.champion else "", one, listed.version, when,
-                        f"{samples:,}", f"{len(listed.manifest.shards):,}", f"{listed.trained}",
+                        f"{pairs:,}", f"{len(listed.manifest.shards):,}", f"{listed.trained}",
                     )  # fmt: skip
             out.print(table)
 
@@ -164,11 +202,9 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
     ) -> None:
         """Show what differs between two versions: rows gained and lost by kind, source and language, rules, settings, stages."""
         from pipelines.publish.compare import compare
-        from pipelines.publish.version import folder_of
 
         with exit_codes():
-            places = [folder_of(root, name, one) if name is not None else one for one in (a, b)]
-            found = compare(*places)
+            found = compare(*_places(root, name, a, b))
             if as_json:
                 fields = ("kind", "source", "lang", "kept", "gained", "lost")
                 rows = [dict(zip(fields, (*key, *counts), strict=True)) for key, counts in found.rows.items()]

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from flows import lookahead
 from flows.prepare import prepare
 from flows.stages import Build
 from flows.stages.select import MIXED
 from flows.stages.translate import TO_TRANSLATE, TRANSLATE
-from pipelines import stage, storage
+from pipelines import stage
 from pipelines.manifest import StageManifest
-from pipelines.sources import bitext, documents
-from pipelines.sources.image_parquet import UNREADABLE
-from pipelines.sources.image_text import file_format
-from pipelines.sources.inputs import Inputs
-from pipelines.sources.reading import BrokenStreamError, bounded_lines, open_decompressed
-from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
-from pipelines.sources.tarstream import Member, read_tar
 from pipelines.stage import Stage
-
-_PROBE_BYTES = 2 << 20
-_MEMBERS_A_SAMPLE = 3
 
 # Core-seconds a row, start-up apart, measured with the quickstart and web data on one 2-GHz core. They tell minutes from days.
 _COST = {
@@ -43,14 +32,16 @@ _COST = {
 _START_SECONDS = {"beam": 5.0, "ray": 8.0}
 # What a row of one step gives in the next where no finished stage tells; seen on web data.
 _YIELD = {"image_alt": 0.8, "sentences": 3.0, "translations": 0.9, "back_translation": 0.7, "word_drop": 1.0}
-_ZIP_BYTES_A_PAIR = 100
 _SHARD_BYTES_A_SAMPLE = {
-    "image_alt": 40_000,
+    "image_alt": 4_500,  # and its photograph
     "sentences": 6_200,
     "translations": 6_000,
     "back_translation": 6_200,
     "word_drop": 6_000,
 }
+
+
+_PHOTOGRAPH_BYTES = 35_000  # where none was looked at
 
 
 @dataclass(slots=True)
@@ -67,94 +58,59 @@ class Row:
     seconds: float = 0.0
 
 
-def rows_in(inputs: Inputs) -> tuple[int, bool]:
-    """Records of a source, and whether that is a count (parquet footers) or an estimate from each file's beginning."""
-    total, exact = 0, True
-    files = inputs.files
-    source = inputs.source
-    if isinstance(source, BitextSource) and source.left is not None:
-        files = files[:1] * len(source.rights)
-    for _, url in files:
-        kind = "lines"
-        if isinstance(source, ImageTextSource):
-            kind = file_format(source, url)
-        elif isinstance(source, DocumentsSource):
-            kind = documents.file_format(source, url)
-        elif source.left is None:
-            kind = bitext.file_format(source, url)
-        if kind == "parquet":
-            try:
-                with storage.open_read(url) as file:
-                    total += pq.ParquetFile(file).metadata.num_rows
-            except UNREADABLE:
-                exact = False
-            continue
-        exact = False
-        if kind == "moses_zip":
-            total += storage.size(url) // _ZIP_BYTES_A_PAIR
-            continue
-        total += _tar_samples(url) if kind == "webdataset" else _lines(url)
-    return total, exact
-
-
-def _tar_samples(url: str) -> int:
-    members, last = 0, 0
-    with storage.open_read(url) as file:
-        for item in read_tar(file, max_member_bytes=0):
-            if isinstance(item, Member):
-                members, last = members + 1, item.offset + item.length
-            if item.offset > _PROBE_BYTES:
-                break
-    return round(storage.size(url) / max(1, last) * members / _MEMBERS_A_SAMPLE) if members else 0
-
-
-def _lines(url: str) -> int:
-    """Lines of a text file, from how many its first 2 MB hold."""
-    lines = read = 0
-    try:
-        with open_decompressed(url) as file:
-            for line in bounded_lines(file, _PROBE_BYTES):
-                lines, read = lines + 1, read + len(line or b"") + 1
-                if read >= _PROBE_BYTES:
-                    break
-            else:
-                return lines
-    except (BrokenStreamError, OSError, gzip.BadGzipFile):
-        return lines
-    ratio = 3.0 if url.endswith((".gz", ".zst")) else 1.0
-    return round(storage.size(url) * ratio / max(1, read) * lines)
-
-
 def draw_up(build: Build) -> list[Row]:
     """The stages of a build, in order, with what is known of each."""
     rows: list[Row] = []
     ready: dict[str, StageManifest] = {}
     counts: dict[str, int] = {}
+    ahead: dict[str, lookahead.Photographs] = {}
 
     def add(what: Stage | None, name: str, estimate: int, exact: bool, seconds: float, kind: str | None = None) -> None:
         manifest = stage.done(build.root, what) if what is not None else None
         row = Row(name, what.key if what else None, manifest is not None, estimate, exact, seconds=seconds)
         if manifest is not None:
             ready[name] = manifest
-            parts = manifest.shards() or manifest.tables()
-            row.rows = sum(part.rows for part in parts) or int(manifest.facts.get("samples", 0))
+            row.rows = manifest.rows or int(manifest.facts.get("samples", 0))
             row.exact, row.seconds = True, 0.0
-            row.bytes = sum(part.bytes for part in parts)
+            kept = [part.bytes for part in manifest.parts if part.role in ("table", "validation", "shard")]
+            row.bytes = sum(kept) if kept else None
         counts[name] = row.rows
         if kind is not None:
             samples = build.recipe.shards.of(kind)
             row.shards = len(manifest.shards()) if manifest else -(-row.rows // samples)
-            row.bytes = row.bytes if manifest else row.rows * _SHARD_BYTES_A_SAMPLE.get(kind, 6000)
+            a_sample = _SHARD_BYTES_A_SAMPLE.get(kind, 6000) + (photograph_bytes() if kind == "image_alt" else 0)
+            row.bytes = row.bytes if manifest else round(row.rows * a_sample)
         rows.append(row)
+
+    def photograph_bytes() -> float:
+        """Mean bytes of a photograph a row, by the nearest stage that is done, else by the files' beginnings."""
+        if "select-image_alt" in ready:
+            known = [(counts["select-image_alt"], lookahead.stored(build.root, ready["select-image_alt"]))]
+        else:
+            known = [
+                (
+                    counts[f"annotate-{name}"],
+                    lookahead.stored(build.root, ready[f"annotate-{name}"])
+                    if f"annotate-{name}" in ready
+                    else ahead[name].bytes_a_row,
+                )
+                for name in build.photograph_sources()
+            ]
+        told = [(rows, size) for rows, size in known if size is not None and rows]
+        return sum(rows * size for rows, size in told) / sum(rows for rows, _ in told) if told else _PHOTOGRAPH_BYTES
 
     kinds = build.kinds()
     names = build.photograph_sources() + build.table_sources()
     names += [name for kind in kinds if kind not in ("image_alt", "word_drop") for name in build.sources_of(kind)]
     for name in names:
-        count, exact = rows_in(build.inputs(name))
+        count, exact = lookahead.rows_in(build.inputs(name))
         per_row = _COST["document"] if build.recipe.sources[name].type == "documents" else _COST["annotate"]
         per_row += _COST["photograph"] if name in build.photograph_sources() else 0.0
-        add(build.annotate_stage(name), f"annotate-{name}", count, exact, _START_SECONDS["beam"] + count * per_row)
+        what, seconds = build.annotate_stage(name), _START_SECONDS["beam"] + count * per_row
+        if name in build.photograph_sources() and stage.done(build.root, what) is None:
+            ahead[name] = lookahead.photographs(build.inputs(name))
+            count, exact = round(count * ahead[name].rows_a_record), exact and ahead[name].rows_a_record == 1.0
+        add(what, f"annotate-{name}", count, exact, seconds)
     for name in build.table_sources():
         before = ready.get(f"annotate-{name}")
         count = counts[f"annotate-{name}"]
@@ -247,3 +203,5 @@ def show(recipe: str, root: str, workers: int | None, console: Console, partitio
         f"~{total / workers_used:,.0f} s on {workers_used} workers",
         highlight=False,
     )
+    if any(not row.exact for row in rows):
+        console.print("~ estimated from the beginnings of the files; what is done is counted", highlight=False)

@@ -19,6 +19,7 @@ from flows import artifacts
 from flows.assembly import Assembled, Made, assemble
 from flows.context import Built
 from flows.log import logger
+from flows.report.losses import great_losses
 from flows.stages import Build
 from pipelines import agreement, gate, storage
 from pipelines.publish import champion, version
@@ -68,6 +69,9 @@ def publish(build: Build, made: Made) -> Built:
     ready, against, published = run()
     checks = [*ready.checks, *against]
     artifacts.funnel(ready.manifest)
+    losses = great_losses(ready.manifest)
+    for words in losses:
+        logger().warning(words)
     if published is None:
         folder = storage.join(build.root, "reports", f"{name}-{ready.manifest.version}")
         storage.make_folder(folder)
@@ -75,7 +79,7 @@ def publish(build: Build, made: Made) -> Built:
         artifacts.checks(name, report, checks)
         failed = [check.words() for check in checks if not check.passed]
         _tell(name, REFUSED, {"failed": "\n".join(failed), "report": report, "version": ready.manifest.version})
-        lines = "\n".join(f"  {words}" for words in failed)
+        lines = "\n".join([f"  {words}" for words in failed] + [f"  warning: {words}" for words in losses])
         raise GateError(f"the gate failed, nothing is published:\n{lines}\nreport: {report}")
     report = storage.join(published.folder, "report.html")
     artifacts.checks(name, report, checks)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from flows.recipe import RecipeError
 from pairs import alt_text, balance, counting, keys, normalise, presets, reasons, similarity
@@ -62,8 +63,9 @@ def options_of(preset: str) -> AltTextOptions:
 
             return _located(AltTextOptions.model_validate(preset_file(Path(preset))), Path(preset).parent)
         return AltTextOptions(preset=preset)
-    except ValueError as error:
-        raise RecipeError(f"preset {preset!r}: {error}") from error
+    except ValidationError as error:
+        faults = [str(fault["msg"]).removeprefix("Value error, ") for fault in error.errors(include_url=False)]
+        raise RecipeError("; ".join(faults)) from error
 
 
 def _located(options: AltTextOptions, folder: Path) -> AltTextOptions:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.display import plain
-from flows.excerpts import Drawn
+from flows.excerpts import Drawn, Group
 
 _FILE_COLUMNS = 160
 
@@ -19,8 +19,7 @@ _FILE_COLUMNS = 160
 def show(drawn: Drawn, console: Console) -> None:
     """Prints what was drawn: a table each of kind, language and rule."""
     for (kind, tongue, rule), rows in drawn.groups():
-        what = "kept" if rule is None else f"dropped by {rule}"
-        title = f"{kind} · {tongue} · {what}: {len(rows):,} of {drawn.counts[kind, tongue, rule]:,}"
+        title = f"{kind} · {tongue} · {_counted(drawn, (kind, tongue, rule), len(rows))}"
         console.print(Text(f"\n{plain(title)}", style="bold"), soft_wrap=True)
         table = Table(box=None, show_header=False, padding=(0, 1), expand=True, pad_edge=False)
         table.add_column(justify="right", style="dim", width=4)
@@ -36,6 +35,26 @@ def show(drawn: Drawn, console: Console) -> None:
             )
             table.add_row("", Text(plain(where), style="dim"), Text(plain(row.get("scores") or ""), style="dim"))
         console.print(table)
+    unseen = [
+        f"{kind} · dropped by {rule}: {total:,}, of which no row was stored" for kind, rule, total in drawn.unseen()
+    ]
+    if unseen:
+        console.print()
+    for line in unseen:
+        console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _counted(drawn: Drawn, group: Group, shown: int) -> str:
+    """What befell a group's rows, how many are shown and of how many, as far as that is known of its language."""
+    kind, _, rule = group
+    met = drawn.counts[group]
+    if rule is None:
+        return f"kept: {shown:,} of {met:,}"
+    words, total = f"dropped by {rule}: {shown:,}", drawn.totals[kind, rule]
+    if kind in drawn.examples:
+        return f"{words} of the {met:,} examples that were stored; {total:,} dropped in all languages"
+    every = sum(count for (of, _, why), count in drawn.counts.items() if (of, why) == (kind, rule))
+    return f"{words} of {met:,}" + (f"; {total:,} dropped in all languages and steps" if total > every else "")
 
 
 def write(drawn: Drawn, path: Path) -> None:
@@ -62,5 +81,10 @@ def summary(drawn: Drawn) -> str:
     """What was drawn, in one line."""
     groups = dict(drawn.groups())
     kinds = ", ".join(dict.fromkeys(kind for kind, _, _ in groups))
-    shown, met = sum(map(len, groups.values())), drawn.counts.total()
-    return f"{shown:,} of {met:,} in {len(groups):,} groups of kind, language and rule: {kinds}"
+    said = []
+    for what, gone in (("kept", False), ("dropped", True)):
+        shown = sum(len(rows) for (_, _, rule), rows in groups.items() if (rule is not None) == gone)
+        met = sum(count for (_, _, rule), count in drawn.counts.items() if (rule is not None) == gone)
+        met = max(met, drawn.totals.total()) if gone and not drawn.languages else met
+        said += [f"{shown:,} of {met:,} {what}"] if met else []
+    return f"{', '.join(said) or 'nothing'} in {len(groups):,} groups of kind, language and rule: {kinds}"

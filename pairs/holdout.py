@@ -66,7 +66,6 @@ _GROUP: Final[dict[str, Callable[[pa.RecordBatch], pa.StringArray]]] = {
     "word_drop": _documents,
     "translations": translations.group_of,
     "back_translation": _returned,
-    "hard_negatives": _photographs,
 }
 """Kind -> what its pairs have in common that must not be divided."""
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
-Kind = Literal["image_alt", "sentences", "translations", "back_translation", "word_drop", "hard_negatives"]
+Kind = Literal["image_alt", "sentences", "translations", "back_translation", "word_drop"]
 """The kinds of pairs a data set can hold; each is published as shards of its own."""
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)

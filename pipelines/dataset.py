@@ -14,6 +14,8 @@ from pipelines.ledger import Step
 SCHEMA_VERSION = 1
 SPLITS: Final = ("train", "validation")
 """What a version's shards are for: to train on, or held out by the build."""
+TABLES: Final = "tables"
+"""What the ledger has in place of a kind for alt-texts without photographs, which are filtered into tables."""
 CHAMPION = "champion.json"
 VERSION_DIGITS = 12
 
@@ -111,6 +113,18 @@ class DatasetManifest(BaseModel):
             if split in (None, shard.split):
                 counts[shard.kind] = counts.get(shard.kind, 0) + shard.samples
         return counts
+
+    def pairs(self) -> dict[str, dict[str, int]]:
+        """Kind -> its counts by the names that tables show them under.
+
+        `pairs` are all; where the version holds some out, `to train on` and `held out` are the two parts of them.
+        """
+        train, held = self.samples("train"), self.samples("validation")
+        found: dict[str, dict[str, int]] = {}
+        for kind, count in self.samples().items():
+            parts = {"to train on": train.get(kind, 0), "held out": held.get(kind, 0)} if held else {}
+            found[kind] = {"pairs": count, **parts}
+        return found
 
     def splits(self) -> list[str]:
         """The splits that it has."""

@@ -13,7 +13,19 @@ from pydantic import BaseModel, ValidationError
 from flows.recipe.errors import PlacedError
 from flows.recipe.model import Recipe
 from flows.recipe.tree import short
-from pipelines.sources.spec import Source
+from pipelines.sources.spec import Language, Name, Source
+
+
+def _pattern(annotated: Any) -> str:
+    """The pattern of a text's type."""
+    return next(str(held.pattern) for held in get_args(annotated)[1].metadata if hasattr(held, "pattern"))
+
+
+_PATTERNS = {
+    _pattern(Language): "is no language tag (BCP 47) such as de or pt-BR",
+    _pattern(Name): "lower-case letters, digits and _ are wanted, 64 at most, no _ at the front",
+}
+_TWO_LANGUAGES = "languages are two: of left and right, such as [de, en]"
 
 
 def faults(error: ValidationError, root: yaml.Node | None) -> list[tuple[int, str]]:
@@ -39,6 +51,8 @@ def _said(fault: Any, steps: list[str]) -> tuple[str, str]:
     if kind == "extra_forbidden":
         known = sorted({name for model in _models_at(fault["loc"][:-1]) for name in model.model_fields})
         return key, f"unknown key{near(steps[-1], known) or ('; known keys: ' + ', '.join(known) if known else '')}"
+    if _is_languages(fault):
+        return ".".join(steps[: steps.index("languages") + 1]), _TWO_LANGUAGES
     if kind == "missing":
         fields = [model.model_fields.get(steps[-1]) for model in _models_at(fault["loc"][:-1])]
         wanted = next((field.description for field in fields if field is not None and field.description), None)
@@ -55,9 +69,17 @@ def _said(fault: Any, steps: list[str]) -> tuple[str, str]:
         return key if value is None or isinstance(value, dict | list) else f"{key} = {short(value)}", words
     if kind == "literal_error" and isinstance(value, str):
         words += near(value, re.findall(r"'([^']*)'", str(context.get("expected"))))
+    if kind == "string_pattern_mismatch":
+        words = _PATTERNS.get(str(context.get("pattern")), words)
     if kind == "string_type" and isinstance(value, bool):
         words += " (YAML reads yes, no, on and off as true and false: quote them)"
     return f"{key} = {short(value)}", words
+
+
+def _is_languages(fault: Any) -> bool:
+    """Whether `languages` are not two, or no list."""
+    of_list = fault["type"] in ("too_long", "too_short", "list_type", "tuple_type") and fault["loc"][-1] == "languages"
+    return of_list or (fault["type"] == "missing" and len(fault["loc"]) > 1 and fault["loc"][-2] == "languages")
 
 
 def near(word: str, known: Sequence[str]) -> str:

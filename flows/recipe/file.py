@@ -116,6 +116,9 @@ def preset_file(file: Path) -> dict[str, Any]:
     try:
         AltTextOptions.model_validate_json(json.dumps(preset), strict=True)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        wrong = [
+            f"{'.'.join(map(str, fault['loc']))}: {str(fault['msg']).removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False)
+        ]
         raise RecipeError("\n".join(f"{file}: {fault}" for fault in wrong[:MAX_FAULTS])) from error
     return preset

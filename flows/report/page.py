@@ -11,9 +11,10 @@ from typing import Any
 import jinja2
 
 from flows.report import text, views
+from flows.report.losses import great_losses
 from flows.report.pictures import Pictures
 from pairs.similarity import QUANTILES
-from pipelines.dataset import DatasetManifest
+from pipelines.dataset import TABLES, DatasetManifest
 from pipelines.publish.sheet import Sample
 
 MAX_SAMPLES = 24
@@ -75,8 +76,10 @@ def _samples(samples: Sequence[Sample]) -> list[tuple[str, list[dict[str, Any]]]
     return [(kind, cards[kind]) for kind in views.ordered(cards)]
 
 
-def _examples(examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> list[dict[str, Any]]:
-    """Source -> rules, each with its rows as (origin, [(field, value)])."""
+def _examples(
+    examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], dropped: Mapping[tuple[str, str], int]
+) -> list[dict[str, Any]]:
+    """Source -> rules, each with its rows as (origin, [(field, value)]), and how many it dropped of that source."""
     found, rules = [], 0
     for source in sorted(examples):
         listed = []
@@ -88,7 +91,7 @@ def _examples(examples: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]])
                 (row.get("origin"), [(name, row[name]) for name in _EXAMPLE_FIELDS if row.get(name) not in (None, "")])
                 for row in examples[source][rule][:MAX_EXAMPLES]
             ]
-            listed.append((rule, rows))
+            listed.append((rule, rows, dropped.get((source, rule), 0)))
         if listed:
             found.append({"source": source, "rules": listed})
     return found
@@ -108,6 +111,7 @@ def render_report(data: ReportData) -> bytes:
     gate = manifest.gate if isinstance(manifest.gate, dict) else {}
     sources = views.sources(manifest)
     funnels = views.funnels(manifest)
+    counts = manifest.pairs()
     card = manifest.recipe.get("card")
     page = _template().render(
         manifest=manifest,
@@ -115,17 +119,19 @@ def render_report(data: ReportData) -> bytes:
         failed=data.failed,
         checks=gate.get("checks") or [],
         gated=bool(gate),
-        counts=[(kind, manifest.samples()[kind]) for kind in views.ordered(manifest.samples())],
-        held=manifest.samples("validation"),
-        total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels),
+        counts=[(kind, counts[kind]) for kind in views.ordered(counts)],
+        held=sum(manifest.samples("validation").values()),
+        total=sum(manifest.samples().values()) or sum(funnel.made for funnel in funnels if funnel.kind != TABLES),
+        table_rows=sum(table.rows for table in manifest.tables),
         shard_bytes=sum(shard.bytes for shard in manifest.shards),
         read=sum(source.read for source in sources),
         in_error=sum(manifest.errors.values()),
         sources=sources,
         funnels=funnels,
+        losses=great_losses(manifest),
         languages=views.languages(manifest),
         samples=_samples(data.samples),
-        examples=_examples(data.examples),
+        examples=_examples(data.examples, views.dropped(manifest)),
         similarity=views.similarity(data.similarity),
         quantiles=QUANTILES,
         shards=manifest.shards[:MAX_SHARDS],

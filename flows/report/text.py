@@ -19,14 +19,17 @@ def shown(value: object, limit: int = 300) -> str:
 
     Args:
         value: Anything; None gives "".
-        limit: Characters kept; what is cut is said.
+        limit: Characters kept, or some more where cutting would save nothing; what is cut is said.
     """
     if value is None:
         return ""
     text = value if isinstance(value, str) else str(value)
+    note = f" … [{len(text) - limit:,} more characters]"
+    if len(text) - limit <= len(note):  # what would be said is no shorter than what would be cut
+        limit, note = len(text), ""
     head = text[:limit].translate(_CONTROLS)
     head = _SURROGATE.sub("\ufffd", _BIDI.sub(lambda found: f"[U+{ord(found[0]):04X}]", head))
-    return head if len(text) <= limit else f"{head} … [{len(text) - limit:,} more characters]"
+    return head + note
 
 
 def number(value: float) -> str:

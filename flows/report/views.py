@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,6 +199,15 @@ def sources(manifest: DatasetManifest) -> list[SourceView]:
             elif kind not in known.kinds:
                 known.kinds.append(kind)
     return [found[name] for name in sorted(found)]
+
+
+def dropped(manifest: DatasetManifest) -> dict[tuple[str, str], int]:
+    """Source and rule -> rows that it dropped, over all steps and kinds."""
+    found: Counter[tuple[str, str]] = Counter()
+    for steps in manifest.ledger.values():
+        for step in steps:
+            found.update({(step.source, rule): count for rule, count in step.dropped.items()})
+    return found
 
 
 def languages(manifest: DatasetManifest) -> list[tuple[str, list[LanguageView]]]:

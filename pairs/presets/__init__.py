@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping
 from importlib import resources
@@ -26,6 +27,8 @@ def load(name: str) -> Mapping[str, Any]:
         ValueError: There is none of that name.
     """
     if name not in names():
-        raise ValueError(f"no preset {name!r}; there are {', '.join(names())}, or a path that ends in .yaml")
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"no preset {name!r}; there are {', '.join(names())}, or a path that ends in .yaml{hint}")
     text = resources.files(__name__).joinpath(f"{name}.yaml").read_text("utf-8")
     return MappingProxyType(dict(yaml.safe_load(text)))

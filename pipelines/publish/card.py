@@ -22,7 +22,6 @@ _MEANING = {
     "translations": "a sentence and its translation",
     "back_translation": "a sentence and its translation back from another language",
     "word_drop": "a sentence and the same sentence with words left out",
-    "hard_negatives": "a sentence and one that is close to it and means something else",
 }
 _TASKS = {
     "image_alt": "zero-shot-image-classification",
@@ -30,7 +29,6 @@ _TASKS = {
     "translations": "translation",
     "back_translation": "sentence-similarity",
     "word_drop": "sentence-similarity",
-    "hard_negatives": "sentence-similarity",
 }
 _SIZES = (
     (10**3, "n<1K"),
@@ -264,18 +262,18 @@ def _funnel(steps: list[Step]) -> list[str]:
 
 
 def _contents(manifest: DatasetManifest, kinds: list[str]) -> list[str]:
-    counts, held = manifest.samples(), manifest.samples("validation")
+    counts = manifest.pairs()
+    names = list(next(iter(counts.values()), ["pairs"]))
     rows = []
     for kind in [*kinds, None]:
         shards = [shard for shard in manifest.shards if kind in (None, shard.kind)]
-        names = ["all", ""] if kind is None else [f"`{kind}`", _MEANING.get(kind, "")]
-        pairs, out = (sum(n for k, n in found.items() if kind in (None, k)) for found in (counts, held))
-        rows.append([*names, *(f"{n:,}" for n in (pairs, out, len(shards), sum(shard.bytes for shard in shards)))])
-    head = ["kind", "a pair is", "pairs", "held out", "shards", "bytes"]
-    if not held:
-        head, rows = [*head[:3], *head[4:]], [[*row[:3], *row[4:]] for row in rows]
+        first = ["all", ""] if kind is None else [f"`{kind}`", _MEANING.get(kind, "")]
+        numbers = [sum(found[name] for k, found in counts.items() if kind in (None, k)) for name in names]
+        numbers += [len(shards), sum(shard.bytes for shard in shards)]
+        rows.append([*first, *(f"{number:,}" for number in numbers)])
+    head = ["kind", "a pair is", *names, "shards", "bytes"]
     lines = ["## What is in it", "", *_table(head, rows, set(range(2, len(head))))]
-    if held:
+    if "held out" in names:
         lines += [*_HELD_OUT.split("\n")]
     if manifest.tables:
         lines += ["Tables of filtered alt-text without photographs:", ""]

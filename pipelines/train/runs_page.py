@@ -25,12 +25,12 @@ _COLUMNS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("steps", ("steps",), "{:,.0f}"),
     ("loss", ("loss_last",), "{:.3f}"),
     ("of chance", ("loss_chance",), "{:.3f}"),
-    ("text to image R@1", ("retrieval", "text_to_left", "recall_at_1"), "{:.1%}"),
+    ("text→image R@1", ("retrieval", "text_to_left", "recall_at_1"), "{:.1%}"),
     ("R@5", ("retrieval", "text_to_left", "recall_at_5"), "{:.1%}"),
     ("chance at 1", ("retrieval", "chance_at_1"), "{:.2%}"),
     ("gap", ("modality_gap",), "{:.3f}"),
-    ("pairs a second", ("samples_per_s",), "{:,.0f}"),
-    ("seconds", ("seconds",), "{:,.0f}"),
+    ("pairs/s", ("samples_per_s",), "{:,.0f}"),
+    ("time, s", ("seconds",), "{:,.0f}"),
 )
 """Heading, path in result.json, form."""
 

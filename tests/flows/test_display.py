@@ -84,6 +84,29 @@ def test_a_terminal_shows_rows_rate_share_and_time_left() -> None:
     assert re.search(r"eta (9|10|11) s", text)
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_long_note_is_cut_and_squeezes_nothing_else(columns: int) -> None:
+    board = Board()
+    board.finish("select-back_translation", "done", rows=1_234_567)
+    board.start("train")
+    board.lines["train"].note = "step=100 of=400 loss=2.3412 lr=0.00193 images_per_second=812.1 more=" + "x" * 200
+    console = Console(file=io.StringIO(), force_terminal=True, width=columns, color_system=None)
+    console.print(display._table(board.snapshot(), columns))
+    done, train = words(console).splitlines()
+    assert done.startswith("✔ select-back_translation ")
+    assert "1,234,567" in done
+    assert train.startswith("▶ train ")
+    assert "step=100 of=400" in train
+    assert train.rstrip().endswith("…")
+
+
+def test_a_trainer_that_says_its_step_has_a_bar() -> None:
+    assert display._share(Line("train", "running", note="step=100 of=400 loss=2.3")) == 0.25
+    assert display._share(Line("train", "running", note="step=500 of=400")) == 1.0
+    for note in ("", "step=1 of=0", "step=1", "misstep=3 of=4", "loading"):
+        assert display._share(Line("train", "running", note=note)) is None
+
+
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("rows", [0, 5])
 @pytest.mark.parametrize("total", [None, 0, 5, 10**12])

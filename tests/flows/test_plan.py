@@ -15,7 +15,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from flows import plan
+from flows import lookahead, plan
 from flows.prepare import prepare
 from pipelines import stage, storage
 from pipelines.ledger import Step
@@ -24,6 +24,7 @@ from pipelines.sources.inputs import Inputs, find
 from pipelines.sources.reading import SourceError
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.stage import Outcome
+from tests.pipelines.publish.made_version import photograph
 
 pytestmark = pytest.mark.engine  # importing the flow imports Prefect
 
@@ -98,15 +99,16 @@ def test_planning_writes_nothing_but_fingerprints_and_is_the_same_again(recipe: 
     assert draw(recipe, tmp_path / "elsewhere") == first
 
 
-def finish(root: Path, what: stage.Stage, counts: list[int], role: str = "table") -> None:
+def finish(root: Path, what: stage.Stage, counts: list[int], held: int = 0) -> None:
     """A finished stage of parts with so many rows."""
 
     def body(folder: str) -> Outcome:
         parts = []
-        for number, count in enumerate(counts):
+        for number, count in enumerate([*counts, *([held] if held else [])]):
+            role = "table" if number < len(counts) else "validation"
             file = storage.write_bytes(storage.join(folder, f"part-{number}"), b"x" * count)
             parts.append(Part(path=f"part-{number}", bytes=file.bytes, sha256=file.sha256, rows=count, role=role))
-        total = sum(counts)
+        total = sum(counts) + held
         return Outcome(parts, [Step(source="s", step="x", unit="rows", rows_in=total, kept=total, rows_out=total)])
 
     assert stage.run(str(root), what, body)[1]
@@ -124,8 +126,10 @@ def test_a_finished_stage_is_told_and_makes_the_next_one_known(recipe: Path, tmp
     build = prepare(str(recipe), str(root))
     annotated = stage.done(str(root), build.annotate_stage("pics"))
     assert annotated is not None
-    finish(root, build.pairs_stage("image_alt", {"pics": annotated}), [64])
-    row = draw(recipe, root)["render-image_alt"]
+    finish(root, build.pairs_stage("image_alt", {"pics": annotated}), [60], held=4)
+    rows = draw(recipe, root)
+    row = rows["render-image_alt"]
+    assert rows["select-image_alt"].rows == 64, "what is held out is a pair too"
     assert (row.rows, row.exact, row.shards) == (64, True, 3)
     assert row.key is not None
 
@@ -162,6 +166,23 @@ def test_a_missing_file_is_named(recipe: Path, tmp_path: Path) -> None:
     (recipe.parent / "docs.jsonl").unlink()
     with pytest.raises(SourceError, match=r"sources\.docs: no file at .*docs\.jsonl"):
         draw(recipe, tmp_path / "root")
+
+
+def test_texts_and_bytes_of_photographs_are_looked_at(recipe: Path, tmp_path: Path) -> None:
+    """Would catch a plan of a row an image, of 40 kB each, whatever the files hold."""
+    images = [photograph(number, "jpg") for number in range(40)]
+    texts = [[f"text {number} of {at}" for at in range(5)] + ["", "text 0"] for number in range(40)]
+    pq.write_table(pa.table({"image": images, "texts": texts}), recipe.parent / "pics.parquet")
+    rows = draw(recipe, tmp_path / "root")
+    assert rows["annotate-pics"].rows == 40 * 6
+    assert not rows["annotate-pics"].exact
+    assert rows["select-image_alt"].rows == 192
+    mean = sum(map(len, images)) / 40
+    assert rows["render-image_alt"].bytes == pytest.approx(192 * (mean + 4500), rel=0.01)
+    told = yaml.safe_load(recipe.read_text())
+    told["sources"]["pics"]["texts"] = "one"
+    recipe.write_text(yaml.safe_dump(told))
+    assert draw(recipe, tmp_path / "root")["annotate-pics"].rows == 40
 
 
 # --- how many rows a source has ----------------------------------------------------------------------------------------------
@@ -206,7 +227,7 @@ def inputs(tmp_path: Path, name: str, data: bytes) -> Inputs:
     ],
 )  # fmt: skip
 def test_rows_are_estimated_from_any_file(tmp_path: Path, name: str, data: bytes, least: int, most: int) -> None:
-    rows, exact = plan.rows_in(inputs(tmp_path, name, data))
+    rows, exact = lookahead.rows_in(inputs(tmp_path, name, data))
     assert least <= rows <= most
     assert not exact
 
@@ -216,4 +237,4 @@ def test_bitext_counts_one_side(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"one\ntwo\n")
     source = BitextSource(type="bitext", left="a", right="b", languages=("de", "en"))
     found = find("src", source, lambda path: str(tmp_path / path), str(tmp_path))
-    assert plan.rows_in(found) == (2, False)
+    assert lookahead.rows_in(found) == (2, False)

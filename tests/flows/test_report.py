@@ -238,7 +238,7 @@ def test_the_page_stays_small_however_many_pictures(tmp_path: Path) -> None:
     for index in range(60):
         out = io.BytesIO()
         Image.frombytes("RGB", (224, 224), source.randbytes(224 * 224 * 3)).save(out, format="PNG")
-        kind = "image_alt" if index % 2 else "hard_negatives"
+        kind = "image_alt" if index % 2 else "word_drop"
         samples.append(Sample(kind, f"{index:032x}", out.getvalue(), out.getvalue(), "noise", {}))
     page = render_report(ReportData(manifest, samples))
     assert len(page) < 3_000_000
@@ -281,7 +281,9 @@ def test_steps_stand_in_the_order_in_which_they_ran(data: ReportData) -> None:
         (shown(None), ""),
         (shown("a\nb\tc"), "a\nb\tc"),
         (shown("a\0\x7f\x9b"), "a␀␡[U+009B]"),
-        (shown("abcdef", 3), "abc … [3 more characters]"),
+        (shown("abc" + "x" * 24, 3), "abc … [24 more characters]"),
+        (shown("abc" + "x" * 23, 3), "abc" + "x" * 23),
+        (shown("abc", 3), "abc"),
     ],
 )
 def test_numbers_and_texts(told: str, expected: str) -> None:

@@ -67,6 +67,15 @@ def test_a_preset_of_ones_own_and_another_column(table: Path, tmp_path: Path) ->
     assert CliRunner().invoke(app, ["funnel", str(tmp_path)]).exit_code != 0
 
 
+@pytest.mark.parametrize("command", ["funnel", "samples"])
+def test_a_preset_that_is_none_is_said_in_one_line_before_anything_else(table: Path, command: str) -> None:
+    done = CliRunner().invoke(app, [command, str(table), "--preset", "cc13m"])
+    assert done.exit_code == 2
+    (line,) = done.output.splitlines()
+    assert line.startswith("error: no preset 'cc13m'; there are align, ")
+    assert line.endswith("did you mean cc12m?")
+
+
 def test_the_funnel_shows_what_balancing_does(table: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("house\nriver\nPictures\n\nhouse\nnever\n")
     (tmp_path / "mine.yaml").write_text("order: [empty]\nbalance: {queries: [words.txt], threshold: 5, mode: cap}\n")

@@ -64,6 +64,27 @@ def test_what_a_rule_dropped_is_a_group_and_what_it_kept_is_not() -> None:
     }
 
 
+def printed(drawn: Drawn) -> str:
+    out = io.StringIO()
+    show.show(drawn, Console(file=out, width=160, emoji=False, color_system=None))
+    return out.getvalue()
+
+
+def test_of_dropped_rows_the_ledger_has_the_number_where_only_examples_are_at_hand() -> None:
+    drawn = Drawn(1, examples={"image_alt"})
+    why = pa.array(["image_too_small"] * 4, pa.string())
+    drawn.add("image_alt", batch(ROWS[:4]), why)
+    drawn.add("sentences", batch(ROWS[:6]), pa.array(["short", None, "short", None, None, "url"], pa.string()))
+    drawn.totals.update({("image_alt", "image_too_small"): 5179, ("image_alt", "duplicate_pair"): 209})
+    drawn.totals.update({("sentences", "short"): 9, ("sentences", "url"): 1})
+    text = printed(drawn)
+    assert "image_alt · de · dropped by image_too_small: 1 of the 2 examples that were stored; 5,179 dropped" in text
+    assert "image_alt · dropped by duplicate_pair: 209, of which no row was stored" in text
+    assert "sentences · en · dropped by short: 1 of 1; 9 dropped in all languages and steps" in text
+    assert "sentences · de · dropped by url: 1 of 1\n" in text, "all of them were met: nothing to add"
+    assert "5 of 5,398 dropped" in show.summary(drawn)
+
+
 def test_hostile_text_does_not_reach_the_terminal(tmp_path: Path) -> None:
     drawn = Drawn(5)
     drawn.add("translations", batch([("\x1b[31mred\x07[bold]x[/bold]\nnext", "\u202eright", "de", "en")]))
@@ -112,6 +133,17 @@ def test_the_command(version: tuple[Path, DatasetManifest], tmp_path: Path) -> N
     assert "赤い丸は" in (tmp_path / "all.txt").read_text()
     assert CliRunner().invoke(app, ["show", str(tmp_path)]).exit_code == 1, "no version lies there"
     assert CliRunner().invoke(app, ["show", str(folder), "--kind", "sentence"]).exit_code == 2
+
+
+def test_where_nothing_is_wanted_that_is_there_what_is_there_is_said(version: tuple[Path, DatasetManifest]) -> None:
+    folder, _ = version
+    done = CliRunner().invoke(app, ["show", str(folder), "--language", "xx"])
+    assert done.exit_code == 1
+    assert "no pairs in xx; there are ar, " in done.output
+    assert ", ru, " in done.output
+    done = CliRunner().invoke(app, ["show", str(folder), "--kind", "word_drop"])
+    assert done.exit_code == 1
+    assert "no pairs of word_drop; there are image_alt, sentences, translations" in done.output
 
 
 def test_stages_that_are_gone_are_told(version: tuple[Path, DatasetManifest]) -> None:
