@@ -16,7 +16,7 @@ from pipelines.dataset import TABLES, BalanceEntry, DatasetManifest, ShardEntry,
 from pipelines.ledger import check_chain
 from pipelines.manifest import StageManifest
 from pipelines.publish import sheet
-from pipelines.publish.version import side_files, version_of
+from pipelines.publish.version import CARD_CODE, side_files, version_of
 
 SAMPLES_A_KIND = 8
 _SHARDS_SAMPLED = 4
@@ -133,6 +133,7 @@ def assemble(build: Build, made: Made) -> Assembled:
         repairs=_counts(made, "repairs"),
         text_roles=_counts(made, "text_roles"),
         errors=_errors(made),
+        card_code=CARD_CODE,
     )
     problems = sum(len(found) for verified in made.verify.values() for found in verified.facts["problems"].values())
     checks = gate.evaluate(recipe.gate, _samples(build, shards), ledger, manifest.cut, manifest.languages, problems)

@@ -66,6 +66,10 @@ class BalanceEntry(BaseModel):
     facts: dict[str, Any] = Field(description="the lists, the rule, pairs in, matched and kept, the greatest queries")
 
 
+FIRST_CARD: Final[str] = "1"
+"""The `card_code` of versions whose manifests name none."""
+
+
 class DatasetManifest(BaseModel):
     """MANIFEST.json of a version. Holds no time, host or absolute path: the same build gives the same bytes."""
 
@@ -101,6 +105,9 @@ class DatasetManifest(BaseModel):
     )
     errors: dict[str, int] = Field(default_factory=dict, description="reason -> records in error")
     gate: dict[str, Any] = Field(default_factory=dict, description="the gate's report")
+    card_code: str = Field(
+        default=FIRST_CARD, description="version of the code that wrote README.md and croissant.json from all this"
+    )
 
     def files(self) -> list[ShardEntry | TableEntry | BalanceEntry]:
         """The files of the version whose bytes the manifest promises."""

@@ -8,11 +8,18 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pipelines import manifest as manifests
 from pipelines import storage
-from pipelines.dataset import VERSION_DIGITS, DatasetManifest, encode
+from pipelines.dataset import FIRST_CARD, VERSION_DIGITS, DatasetManifest, encode
 from pipelines.publish import card, croissant, index
+
+CARD_CODE: Final[str] = "2"
+"""To be raised with every change of the words of README.md or croissant.json: what a version holds depends on it."""
+
+WORDED: Final[tuple[str, ...]] = ("README.md", "croissant.json")
+"""The side files that another release may word otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,10 @@ class Published:
 
 def version_of(manifest: DatasetManifest) -> str:
     """The version's name: 12 hex digits of the digest of all that the manifest says. Equal builds get equal names."""
-    return manifests.digest_of(manifest.model_copy(update={"version": ""}).model_dump())[:VERSION_DIGITS]
+    content = manifest.model_copy(update={"version": ""}).model_dump()
+    if content["card_code"] == FIRST_CARD:  # so that versions of before the field keep their names
+        del content["card_code"]
+    return manifests.digest_of(content)[:VERSION_DIGITS]
 
 
 def side_files(manifest: DatasetManifest) -> dict[str, bytes]:
