@@ -16,6 +16,7 @@ from pipelines import storage
 from pipelines.sources.inputs import Inputs, find
 from pipelines.sources.reading import SourceError
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
+from pipelines.storage import StorageError
 
 Look = Callable[..., Inputs]
 
@@ -142,6 +143,26 @@ def test_a_missing_path_is_named_as_it_was_written(look: Look, tmp_path: Path, p
         look(path)
     written = path if isinstance(path, str) else path[-1]
     assert f"sources.src: no file at '{tmp_path}/data/{written}' (written {written!r})" == str(caught.value)
+
+
+def test_a_missing_path_that_was_written_whole_is_named_once(look: Look, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        look(f"{tmp_path}/data/none.jsonl")
+    assert str(caught.value) == f"sources.src: no file at '{tmp_path}/data/none.jsonl'"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
+def test_a_root_that_cannot_be_written_is_not_the_sources_fault(tmp_path: Path) -> None:
+    write(tmp_path, a="1", b="1")
+    one = DocumentsSource(type="documents", path="a")
+    both = BitextSource(type="bitext", left="a", right="b", languages=("de", "en"))
+    for source in (one, both):
+        with pytest.raises(StorageError, match=r"under the root /proc/none: No such file.*--root") as caught:
+            find("src", source, lambda p: f"{tmp_path}/data/{p}", "/proc/none")
+        assert "sources" not in str(caught.value)
+    (tmp_path / "root" / "cache" / "fingerprints.json").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"under the root .*root: Is a directory"):
+        find("src", one, lambda p: f"{tmp_path}/data/{p}", str(tmp_path / "root"))
 
 
 def test_a_link_to_nothing_is_not_passed_over(look: Look, tmp_path: Path) -> None:
