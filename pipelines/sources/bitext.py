@@ -27,7 +27,11 @@ _READERS: Final = {
     "tmx": bitext_xml.read_tmx,
     "wmt_xml": bitext_xml.read_wmt_xml,
 }
-
+_LOOKS: Final = {
+    "tsv": bitext_tables.look_at_tsv,
+    "jsonl": bitext_tables.look_at_jsonl,
+    "parquet": bitext_tables.look_at_parquet,
+}  # the others have no fields to be named
 
 _BY_LANGUAGE: Final = ("moses_zip", "tmx", "wmt_xml")
 _BY_FIELD: Final = ("jsonl", "parquet")
@@ -120,6 +124,17 @@ def check(source: BitextSource, unit: Mapping[str, Any]) -> None:
         bitext_lines.check(unit["url"], unit["right_url"])
     elif found == "moses_zip":
         bitext_lines.check_zip(unit["url"], source.languages)
+
+
+def look(source: BitextSource, url: str) -> None:
+    """Looks for what the recipe names in the first records of a file with both sides, before anything is read.
+
+    Raises:
+        SourceError: It is not there; the message has what is.
+    """
+    look_at = _LOOKS.get(file_format(source, url))
+    if look_at is not None:
+        look_at(source, url)
 
 
 def read(source: BitextSource, unit: Mapping[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:

@@ -12,12 +12,17 @@ import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.sources.bitext_rows import Row, decode, identified, likeness, versions
+from pipelines.sources.image_columns import holds_texts
+from pipelines.sources.json_heads import HEAD_BYTES, HEAD_RECORDS, no_lines, objects
 from pipelines.sources.reading import (
     BOM,
     BrokenStreamError,
     Reading,
     SourceError,
     bounded_lines,
+    head_of,
+    listed,
+    meant,
     open_decompressed,
     text_of,
 )
@@ -93,7 +98,9 @@ def _columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int
             return column
         if column is not None:
             if column not in names:
-                raise SourceError(f"{url}: no column {column!r} in its first line: {', '.join(names)[:200]}")
+                raise SourceError(
+                    f"{url}: no column {column!r} in its first line: {', '.join(names)[:200]}{meant(column, names)}"
+                )
             return names.index(column)
         return None if side == 2 else (guessed or (0, 1))[side]
 
@@ -124,6 +131,27 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
         reading.records += 1
         name = fields[ident] if ident is not None and ident < len(fields) else None
         yield identified(str(number), name), fields[left], fields[right]
+
+
+def look_at_tsv(source: BitextSource, url: str) -> None:
+    """Holds a file's first lines against the recipe; an empty file is no fault here.
+
+    Raises:
+        SourceError: The first line has not the columns that the recipe names, or no line has so many.
+    """
+    text = head_of(url, HEAD_BYTES).removeprefix(BOM).decode("utf-8", "replace")
+    lines = text.removesuffix("\n").split("\n")[:HEAD_RECORDS] if text else []
+    if not lines:
+        return
+    rows = [line.removesuffix("\r").split("\t") for line in lines]
+    left, right, ident, _ = _columns(source, rows[0], url)
+    most = max(len(row) for row in rows)
+    last = max(left, right, ident or 0)
+    if last >= most:
+        what = f"has {most} columns" if most > 1 else "has no tab in its first lines"
+        raise SourceError(
+            f"{url}: {what}, column {last} (from 0) is wanted; its first line is {lines[0][:80]!r}: say `columns`, or `format`"
+        )
 
 
 # --- records with fields ---------------------------------------------------------------------------------------------------------
@@ -192,6 +220,57 @@ def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> I
         yield from _rows(record, source, number, reading, path, f"line {number}")
 
 
+def look_at_jsonl(source: BitextSource, url: str) -> None:
+    """Holds a file's first objects against the recipe; a file without any is no fault here unless it is no JSON lines.
+
+    Raises:
+        SourceError: None of them has a field that the recipe names, or that is called by a language.
+    """
+    head = head_of(url, HEAD_BYTES)
+    records = list(objects(head, url))
+    if not records:
+        if (what := no_lines(head, url)) is not None:
+            raise SourceError(what)
+        return
+    names = list(dict.fromkeys(name for record in records for name in record))
+    wanted = [source.columns.left, source.columns.right]
+    if wanted != [None, None]:
+        wanted = [name if name is not None else tag for name, tag in zip(wanted, _tags(source), strict=True)]
+    elif all(_texts(record, source) is None for record in records):
+        raise SourceError(
+            f"{url}: neither `translation` nor a field called by a language in its first {len(records)} records; "
+            f"there are {listed(names)}: name them in `columns`"
+        )
+    for column in (*wanted, source.columns.id):
+        if column is None:
+            continue
+        if isinstance(column, int):
+            raise SourceError(f"{url}: columns: {column}: positions are for tsv; give the name")
+        if column not in names:
+            raise SourceError(
+                f"{url}: no column {column!r} in its first {len(records)} records; there are {listed(names)}"
+                f"{meant(column, names)}"
+            )
+
+
+def look_at_parquet(source: BitextSource, url: str) -> None:
+    """Holds a file's columns against the recipe.
+
+    Raises:
+        SourceError: One that the recipe names is not there, or holds no text.
+    """
+    try:
+        with storage.open_read(url) as file:
+            schema = pq.ParquetFile(file).schema_arrow
+    except _UNREADABLE:
+        return  # reading will tell
+    names = _parquet_columns(source, schema.names, url)
+    for name in names:
+        kind = schema.types[schema.names.index(name)]
+        if name != source.columns.id and not (holds_texts(kind) or pa.types.is_null(kind)):
+            raise SourceError(f"{url}: the column {name!r} is {kind}; strings are wanted")
+
+
 def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) -> Iterator[Row]:
     """Reads parquet: a column `translation` (struct or map by language), or a column for each side."""
     try:
@@ -234,7 +313,8 @@ def _parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> li
     missing = sorted(set(found) - set(there))
     if missing or not found:
         what = f"no column {', '.join(missing)}" if missing else "no column `translation`, and none named by a language"
-        raise SourceError(f"{url}: {what}; it has {', '.join(there)[:200]}: name them in `columns`")
+        like = meant(missing[0], there) if missing else ""
+        raise SourceError(f"{url}: {what}; it has {', '.join(there)[:200]}: name them in `columns`{like}")
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import agreement, bitext, image_text
+from pipelines.sources import agreement, bitext, first_records, image_text
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
@@ -118,6 +118,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         having = {facts.photographs for facts in inputs.facts.values() if facts is not None}
         inputs.photographs = having != {False}  # where no file can be opened, reading will tell
     try:
+        first_records.check(source, [url for _, url in files])
         inputs.prints = fingerprints(root, files)
         if isinstance(source, BitextSource):
             _aligned(root, source, files, [inputs.prints[path] for path, _ in files])

@@ -31,7 +31,7 @@ def look(tmp_path: Path) -> Look:
             source = BitextSource(type="bitext", left=path[0], right=path[1], languages=("de", "en"))
         else:
             model = DocumentsSource if kind == "documents" else ImageTextSource
-            source = model(type=kind, path=path, **fields)
+            source = model(type=kind, path=path, **({"format": "text"} if kind == "documents" else {}), **fields)
         folder = str(tmp_path / "data")
         return find("src", source, lambda p: p if "://" in p or p.startswith("/") else f"{folder}/{p}", str(tmp_path))
 
@@ -154,7 +154,7 @@ def test_a_missing_path_that_was_written_whole_is_named_once(look: Look, tmp_pat
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
 def test_a_root_that_cannot_be_written_is_not_the_sources_fault(tmp_path: Path) -> None:
     write(tmp_path, a="1", b="1")
-    one = DocumentsSource(type="documents", path="a")
+    one = DocumentsSource(type="documents", path="a", format="text")
     both = BitextSource(type="bitext", left="a", right="b", languages=("de", "en"))
     for source in (one, both):
         with pytest.raises(StorageError, match=r"under the root /proc/none: No such file.*--root") as caught:
