@@ -86,7 +86,7 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
         return
     with storage.open_read(url) as raw:
         if kind == "tar":
-            packed = f"{url}.gz" if url.endswith(".tgz") else url
+            packed = f"{url}.gz" if url.lower().endswith(".tgz") else url
             yield from _members(source, unpacked(raw, packed), path, reading)
         else:
             yield from _stream(kind, source, unpacked(raw, url), path, reading)

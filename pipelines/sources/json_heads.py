@@ -11,7 +11,6 @@ from pipelines.sources.reading import BOM, SourceError
 
 HEAD_BYTES = 1 << 20
 HEAD_RECORDS = 100
-_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ": ".xz"}
 
 
 def objects(head: bytes, url: str) -> Iterator[dict[str, Any]]:
@@ -43,12 +42,8 @@ def no_lines(head: bytes, url: str) -> str | None:
     begin = head.removeprefix(BOM).lstrip()
     if not begin or begin[:1] == b"{":
         return None
-    for magic, ending in _PACKED.items():
-        if head.startswith(magic):
-            return f"{url}: is compressed; its name must end in {ending} to be unpacked"
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return f"{url}: is UTF-16; UTF-8 is wanted"
-    shown = begin[:40].split(b"\n")[0].decode("utf-8", "replace").strip()
+    text = begin[:40].split(b"\n")[0].decode("utf-8", "replace").strip()
+    shown = text if text.replace("\t", " ").isprintable() else begin[:8]
     return (
         f"{url}: is read as JSON lines, and none of its first lines is an object: it begins with {shown!r}; leave it out of "
         "`path`, or say `format`"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from PIL import Image
 
 from pipelines.sources import json_heads
@@ -136,9 +139,42 @@ def test_a_field_that_one_of_the_files_has_is_there(look: Look) -> None:
     }
     assert look("documents", files, columns={"text": ["text", "body"]}).files
     with pytest.raises(
-        SourceError, match=r"b\.jsonl: no column 'content' for text in its first 3 records; there are name, body"
+        SourceError,
+        match=r"b\.jsonl: no column 'content' for text in its first 1 records, nor in 2 files beside it; there are name, body",
     ):
         look("documents", files, columns={"text": ["text", "content"]})
+    with pytest.raises(
+        SourceError, match=r"b\.jsonl: no column 'text' for text in its first 30 records; there are name$"
+    ):
+        look("documents", {**files, "b.jsonl": lines({"name": "facts"}) * 30})
+    with pytest.raises(SourceError, match=r"b\.parquet: no column 'text' for text; there are body"):
+        look("documents", {"a.parquet": table(text=["x"]), "b.parquet": table(body=["x"])})
+
+
+@pytest.mark.parametrize("kind", ["documents", "image_text", "bitext"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (gzip.compress(b'{"text": "x"}\n'), r"is compressed, and .* ends in \.gz"),
+        (zstandard.compress(b'{"text": "x"}\n'), r"is compressed, and .* ends in \.zst"),
+        (bz2.compress(b'{"text": "x"}\n'), r"is compressed, and .* ends in \.bz2"),
+        (lzma.compress(b'{"text": "x"}\n'), r"is compressed, and .* ends in \.xz"),
+        ('{"text": "x"}\n'.encode("utf-16"), r"is UTF-16; UTF-8 is wanted"),
+        (b"PAR1", r"is parquet, and would be read as jsonl; .*`format: parquet`"),
+        (b"PK\x03\x04", r"is a zip archive, and would be read as jsonl"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(look: Look, kind: str, data: bytes, what: str) -> None:
+    with pytest.raises(SourceError, match=rf"sources\.mine: .*/b\.jsonl: {what}"):
+        look(kind, {"a.jsonl": lines({"text": "x", "de": "eins", "en": "one"}), "b.jsonl": data})
+
+
+def test_sides_of_bitext_that_are_not_what_their_names_say(look: Look) -> None:
+    for data in (gzip.compress(b"eins\n"), "eins\n".encode("utf-16")):
+        with pytest.raises(SourceError, match=r"/a: is (compressed|UTF-16)"):
+            look("bitext", {"a": data, "b": b"one\n"}, path=None, left="a", right="b")
+    assert look("bitext", {"a.GZ": gzip.compress(b"eins\n"), "b": b"one\n"}, path=None, left="a.GZ", right="b").files
+    assert look("bitext", {"a.tmx": "<tmx/>".encode("utf-16")}).files, "XML says itself how it is written"
 
 
 def test_files_that_tell_nothing_are_left_to_the_reading(look: Look) -> None:
@@ -162,8 +198,6 @@ def test_files_that_tell_nothing_are_left_to_the_reading(look: Look) -> None:
     [
         ("a.json", b'[{"text": "x"}]', "holds one array; one object a line"),
         ("a.json", b'{\n "text": "x"\n}\n', "holds one object over several lines"),
-        ("a.json", gzip.compress(b"{}\n"), r"is compressed; its name must end in \.gz"),
-        ("a.jsonl", b"\xff\xfe{\0}\0", "is UTF-16; UTF-8 is wanted"),
         ("a.csv", b"url,text\nu,a\n", "is read as JSON lines, .* it begins with 'url,text'; .*`format`"),
         (
             "a.tar",
