@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import agreement, bitext, first_records, image_text
+from pipelines.sources import agreement, bitext, first_records, image_text, walking
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
@@ -97,7 +97,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
         try:
-            found = storage.expand(pattern)
+            found = walking.expand(pattern)
         except storage.StorageError as error:
             said = "" if repr(written) in str(error) else f" (written {written!r})"
             raise SourceError(f"sources.{name}: {error}{said}") from error
@@ -108,6 +108,8 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     files = [(relative(url, base), url) for url in urls]
     if not side_by_side:
         files = sorted(set(files))
+    elif len({url for _, url in files}) < len(files):
+        raise SourceError(f"sources.{name}: the sides of a bitext are different files; {files[0][1]} is named twice")
     for path, url in files:
         if any("\ud800" <= char <= "\udfff" for char in path):
             raise SourceError(f"sources.{name}: the file name {url!r} is not UTF-8; rename it")

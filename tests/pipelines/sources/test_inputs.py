@@ -179,6 +179,14 @@ def test_links_to_files_are_files(look: Look, tmp_path: Path) -> None:
     assert [path for path, _ in look(["*", "y/*"]).files] == ["b", "y/a"]
 
 
+def test_a_link_to_a_folder_above_it_gives_no_file_twice(look: Look, tmp_path: Path) -> None:
+    write(tmp_path, x__a="1", b="2")
+    (tmp_path / "data" / "x" / "up").symlink_to("..")
+    (tmp_path / "data" / "y").symlink_to("x")
+    (tmp_path / "data" / "x" / "self").symlink_to(".")
+    assert [path for path, _ in look("**/[ab]").files] == ["b", "x/a", "y/a"]
+
+
 def test_brackets_in_a_name_that_there_is_are_no_pattern(look: Look, tmp_path: Path) -> None:
     write(tmp_path, **{"a[1].jsonl": "1"})
     assert [path for path, _ in look("a[1].jsonl").files] == ["a[1].jsonl"]
