@@ -11,6 +11,7 @@ from pipelines.sources import bitext_lines, bitext_tables, bitext_xml
 from pipelines.sources.bitext_rows import BATCH_ROWS, ROWS, Row, batches
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, open_decompressed, pieces
 from pipelines.sources.spec import BitextSource
+from pipelines.sources.unpacking import ENDINGS
 
 __all__ = ["BATCH_ROWS", "ROWS", "check", "file_format", "read", "units"]
 
@@ -29,6 +30,7 @@ _READERS: Final = {
 }
 _LOOKS: Final = {
     "tsv": bitext_tables.look_at_tsv,
+    "pipes": bitext_tables.look_at_pipes,
     "jsonl": bitext_tables.look_at_jsonl,
     "parquet": bitext_tables.look_at_parquet,
 }  # the others have no fields to be named
@@ -39,7 +41,7 @@ _BY_FIELD: Final = ("jsonl", "parquet")
 
 def _plain_name(url: str) -> str:
     name = url.rsplit("/", 1)[-1].lower()
-    for ending in (".gz", ".zst", ".zstd"):
+    for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name
 

@@ -69,6 +69,17 @@ def read_pipes(source: BitextSource, url: str, path: str, reading: Reading) -> I
         yield str(number), sides[0].strip(), sides[1].strip()
 
 
+def look_at_pipes(source: BitextSource, url: str) -> None:
+    """Looks for two sides in a file's first lines.
+
+    Raises:
+        SourceError: None of them has any.
+    """
+    lines = head_of(url, HEAD_BYTES).split(b"\n")[:HEAD_RECORDS]
+    if any(lines) and not any(b"|||" in line for line in lines):
+        raise SourceError(f"{url}: no ||| in its first {len(lines)} lines; say another `format`")
+
+
 # --- tab-separated ---------------------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +156,8 @@ def look_at_tsv(source: BitextSource, url: str) -> None:
         return
     rows = [line.removesuffix("\r").split("\t") for line in lines]
     left, right, ident, _ = _columns(source, rows[0], url)
+    if left == right:
+        raise SourceError(f"{url}: left and right are one column, {left} (from 0): {lines[0][:80]!r}")
     most = max(len(row) for row in rows)
     last = max(left, right, ident or 0)
     if last >= most:
@@ -152,6 +165,13 @@ def look_at_tsv(source: BitextSource, url: str) -> None:
         raise SourceError(
             f"{url}: {what}, column {last} (from 0) is wanted; its first line is {lines[0][:80]!r}: say `columns`, or `format`"
         )
+    if (source.columns.left, source.columns.right) == (None, None) and most > 2:
+        for side in (left, right):
+            if not any(char.isalpha() for row in rows for char in "".join(row[side : side + 1])):
+                raise SourceError(
+                    f"{url}: column {side} (from 0) was taken for a side, and its first {len(rows)} lines have no letter there; "
+                    f"its first line is {lines[0][:80]!r}: name the sides in `columns`"
+                )
 
 
 # --- records with fields ---------------------------------------------------------------------------------------------------------
@@ -189,11 +209,17 @@ def _texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | 
 
 def _several(tag: str, value: Any) -> list[tuple[str | None, str]]:
     values = value if isinstance(value, list) else [value]
+    # Bytes: some writers of parquet do not mark their strings as UTF-8.
+    values = [text.decode("utf-8") if isinstance(text, bytes) else text for text in values]
     return [(tag, text) for text in values if isinstance(text, str)]
 
 
 def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path: str, at: str) -> list[Row]:
-    texts = _texts(record, source) if isinstance(record, Mapping) else None
+    try:
+        texts = _texts(record, source) if isinstance(record, Mapping) else None
+    except UnicodeDecodeError as error:
+        reading.error(path, at, "invalid_utf8", error)
+        return []
     if texts is None:
         there = ", ".join(map(str, record))[:200] if isinstance(record, Mapping) else type(record).__name__
         reading.error(path, at, "no_text", f"neither `translation` nor a field a language; it has {there}")
@@ -241,6 +267,9 @@ def look_at_jsonl(source: BitextSource, url: str) -> None:
             f"{url}: neither `translation` nor a field called by a language in its first {len(records)} records; "
             f"there are {listed(names)}: name them in `columns`"
         )
+    elif not any(_lists_languages(record) for record in records):
+        texts = [pair for record in records for pair in _texts(record, source) or []]
+        _both_languages(source, url, f"in its first {len(records)} records", [tag for tag, _ in texts])
     for column in (*wanted, source.columns.id):
         if column is None:
             continue
@@ -251,6 +280,24 @@ def look_at_jsonl(source: BitextSource, url: str) -> None:
                 f"{url}: no column {column!r} in its first {len(records)} records; there are {listed(names)}"
                 f"{meant(column, names)}"
             )
+
+
+def _lists_languages(record: Mapping[str, Any]) -> bool:
+    """Whether a record may have other languages than the next: Hugging Face's TranslationVariableLanguages."""
+    field = record.get("translation")
+    return isinstance(field, Mapping) and isinstance(field.get("language"), list)
+
+
+def _both_languages(source: BitextSource, url: str, where: str, there: Sequence[str | None]) -> None:
+    """Holds the languages that are there against the recipe's.
+
+    Raises:
+        SourceError: One of the recipe's is not there.
+    """
+    for tag in _tags(source):
+        if not any(likeness(tag, name) for name in there):
+            have = listed(sorted({str(name) for name in there}))
+            raise SourceError(f"{url}: no text in {tag} {where}; there are {have}: see `languages`, or name `columns`")
 
 
 def look_at_parquet(source: BitextSource, url: str) -> None:
@@ -265,6 +312,12 @@ def look_at_parquet(source: BitextSource, url: str) -> None:
     except _UNREADABLE:
         return  # reading will tell
     names = _parquet_columns(source, schema.names, url)
+    if source.columns.left is None and source.columns.right is None:
+        kind = schema.types[schema.names.index("translation")] if "translation" in names else None
+        if kind is None:
+            _both_languages(source, url, "among its columns", names)
+        elif pa.types.is_struct(kind) and kind.get_field_index("language") < 0:
+            _both_languages(source, url, "in `translation`", [kind.field(at).name for at in range(kind.num_fields)])
     for name in names:
         kind = schema.types[schema.names.index(name)]
         if name != source.columns.id and not (holds_texts(kind) or pa.types.is_null(kind)):
