@@ -14,12 +14,13 @@ from pipelines import storage
 from pipelines.sources.image_columns import Columns, RecordColumns
 from pipelines.sources.image_records import Text, checked_image, facts_of, texts_of, too_long
 from pipelines.sources.json_heads import is_there
-from pipelines.sources.reading import Bounded, Reading, SourceError, listed, meant, open_decompressed
+from pipelines.sources.reading import BOM, Bounded, Reading, SourceError, listed, meant, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
 from pipelines.sources.unpacking import ENDINGS
 
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl", "ppm", "ico")
+_NOT_AT_RANDOM = "a compressed tar cannot be read at random; unpack it, or name plain .tar files"
 _LOOK_SAMPLES = 20
 _LOOK_BYTES = 32 << 20
 
@@ -28,14 +29,14 @@ def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Readi
     """Samples of a tar: neighbouring members with one name up to the first dot, as webdataset groups them."""
     limit = max(source.max_image_bytes, source.max_record_bytes)
     columns_of = RecordColumns(source, url, first="txt")
-    seekable = not url.endswith(ENDINGS)
+    seekable = not url.lower().endswith((*ENDINGS, ".tgz"))
     sample: dict[str, Member] = {}
     current = ""
     broken: str | None = None
     seen: set[str] = set()
     with open_decompressed(url) as file:
         if not seekable:
-            raise SourceError(f"{url}: a compressed tar cannot be read at random; unpack it, or name plain .tar files")
+            raise SourceError(f"{url}: {_NOT_AT_RANDOM}")
         for item in read_tar(file, max_member_bytes=limit):
             if isinstance(item, Damage):
                 key = _split(item.name)[0] if item.name else ""
@@ -76,6 +77,8 @@ def fault(source: ImageTextSource, files: Sequence[str]) -> SourceError | None:
     first: str | None = None
     missing: list[tuple[str, str]] = []
     for url in files:
+        if url.lower().endswith((*ENDINGS, ".tgz")):
+            return SourceError(f"{url}: {_NOT_AT_RANDOM}")
         columns_of = RecordColumns(source, url, first="txt")
         for sample in _first_samples(source, url):
             first = first or url
@@ -88,11 +91,13 @@ def fault(source: ImageTextSource, files: Sequence[str]) -> SourceError | None:
             texts = texts or any(role == "text" for role, _ in there)
         wanted = [(role, ".".join(path)) for role, path in columns_of(names).paths() if role != "image"]
         missing = [(role, column) for role, column in wanted if column not in seen]
-        if texts and not missing:
+        if texts and not missing and any(name in _IMAGE_EXTENSIONS for name in members):
             return None
     if first is None:
         return None
     has = f"there are members {listed(sorted(members))} and json fields {listed(names)}"
+    if not any(name in _IMAGE_EXTENSIONS for name in members):
+        return SourceError(f"{first}: no picture in its first {samples} samples; {has}")
     for role, column in missing:
         return SourceError(
             f"{first}: no column {column!r} for {role} in its first {samples} samples; {has}; a column is the txt member (txt) or "
@@ -103,8 +108,6 @@ def fault(source: ImageTextSource, files: Sequence[str]) -> SourceError | None:
 
 def _first_samples(source: ImageTextSource, url: str) -> Iterator[dict[str, Member]]:
     """The first whole samples of a tar, as far as they can be read: pictures without their bytes."""
-    if url.endswith(ENDINGS):
-        return  # reading refuses it
     sample: dict[str, Member] = {}
     current, count = "", 0
     with storage.open_read(url) as file, contextlib.suppress(EOFError, OSError):
@@ -206,6 +209,6 @@ def _member_texts(
     if member is not None and "txt" not in fields:
         if member.data is None:
             raise ValueError(f"text of {member.length} bytes")
-        fields["txt"] = member.data.decode("utf-8")
+        fields["txt"] = member.data.removeprefix(BOM).decode("utf-8")
     columns = columns_of(fields)
     return columns, texts_of(columns, fields)

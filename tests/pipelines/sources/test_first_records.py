@@ -261,6 +261,44 @@ def test_fields_of_bitext(look: Look, name: str) -> None:
     assert look("bitext", {name: made({"de": "eins", "en-US": "one"})}).files
 
 
+def test_a_column_of_numbers_is_not_taken_for_a_side(look: Look) -> None:
+    data = b"0.9\teins\tone\n0.8\tzwei\ttwo\n"
+    with pytest.raises(
+        SourceError, match=r"column 0 \(from 0\) was taken for a side, and its first 2 lines have no letter there"
+    ):
+        look("bitext", {"a.tsv": data})
+    assert look("bitext", {"a.tsv": data}, columns={"left": 1, "right": 2}).files
+    assert look("bitext", {"a.tsv": b"1\t2\n"}).files, "two columns leave no choice"
+    with pytest.raises(SourceError, match="left and right are one column, 1"):
+        look("bitext", {"a.tsv": b"de\ten\neins\tone\n"}, columns={"left": "en", "right": 1})
+    with pytest.raises(ValueError, match="left and right are one column"):
+        look("bitext", {"a.tsv": data}, columns={"left": 1, "right": 1})
+
+
+def test_pipes_that_are_not_there(look: Look) -> None:
+    with pytest.raises(SourceError, match=r"a\.tsv: no \|\|\| in its first 2 lines"):
+        look("bitext", {"a.tsv": b"eins\tone\nzwei\ttwo"}, format="pipes")
+    assert look("bitext", {"a.tsv": b"broken\neins ||| one\n", "b.tsv": b""}, format="pipes").files
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_languages_that_are_not_there(look: Look, name: str) -> None:
+    def made(**fields: Any) -> bytes:
+        return lines(fields) if name == "a.jsonl" else table(**{key: [value] for key, value in fields.items()})
+
+    for fields in ({"de": "eins", "fr": "un"}, {"translation": {"de": "eins", "fr": "un"}}):
+        with pytest.raises(SourceError, match=r"no text in en (in|among) .*; there are de.*: see `languages`"):
+            look("bitext", {name: made(**fields)})
+    several = {"language": ["de", "fr"], "translation": ["eins", "un"]}
+    assert look("bitext", {name: made(translation=several)}).files, "the next record may have others"
+    assert look("bitext", {name: made(translation={"de": "eins", "en-GB": "one"})}).files
+
+
+def test_a_file_is_not_both_sides(look: Look) -> None:
+    with pytest.raises(SourceError, match=r"different files; .*/a is named twice"):
+        look("bitext", {"a": b"eins\n"}, path=None, left="a", right="./a")
+
+
 def test_json_of_bitext_that_is_no_lines(look: Look) -> None:
     with pytest.raises(SourceError, match="holds one array"):
         look("bitext", {"a.json": b'[{"de": "eins", "en": "one"}]'})
@@ -330,6 +368,38 @@ def test_samples_without_the_column_among_others_are_none_of_the_recipes_faults(
         "what is broken is told by the reading"
     )
     assert look("image_text", {"a.tar": b"broken"}).files
+
+
+def test_tars_without_pictures_and_tars_that_are_compressed(look: Look) -> None:
+    with pytest.raises(SourceError, match=r"a\.tar: no picture in its first 2 samples; there are members txt"):
+        look("image_text", {"a.tar": tar({"a.txt": b"x", "b.txt": b"y"})})
+    with pytest.raises(SourceError, match=r"a\.tar: no picture in its first 1 samples; there are members tar"):
+        look("image_text", {"a.tar": tar({"a.tar": samples(1, txt=b"x")})})
+    for name in ("a.tar.gz", "a.tgz", "a.TAR.GZ"):
+        with pytest.raises(SourceError, match=rf"sources\.mine: /.*/{name}: a compressed tar cannot be read at random"):
+            look("image_text", {name: gzip.compress(samples(1, txt=b"x"))})
+
+
+# --- tables of images and texts --------------------------------------------------------------------------------------------
+
+
+def test_headers_with_spaces_and_other_delimiters(look: Look, read_rows: Any) -> None:
+    took = read_rows("a.csv", b"url, Caption \nhttps://x.org/,A harbour\n")
+    assert [(row["text"], row["url"]) for row in took.rows] == [("A harbour", "https://x.org/")]
+    for data, mark in ((b"url;caption\nu;x\n", "';'"), (b"url\tcaption\nu\tx\n", r"'\\t'")):
+        with pytest.raises(SourceError, match=rf"a\.csv: no column of texts; .*; {mark} parts no fields here"):
+            look("image_text", {"a.csv": data})
+
+
+def test_tables_compressed_in_any_of_the_ways(read_rows: Any) -> None:
+    data = b"url,caption\nhttps://x.org/,A harbour\n"
+    for name, pack in (("a.csv.bz2", bz2.compress), ("a.csv.xz", lzma.compress), ("a.CSV.GZ", gzip.compress)):
+        assert [row["text"] for row in read_rows(name, pack(data)).rows] == ["A harbour"]
+
+
+def test_a_mark_at_the_beginning_of_a_member_is_no_text(read_rows: Any) -> None:
+    took = read_rows("a.tar", samples(1, txt=b"\xef\xbb\xbfA harbour"))
+    assert [row["text"] for row in took.rows] == ["A harbour"]
 
 
 @pytest.mark.parametrize(
