@@ -24,7 +24,7 @@ from pipelines.sources.unpacking import unpacked
 
 _THREADS = 16
 _FEW = 20  # so few records without a text, beside files that have one, are bad records
-_TAR_BYTES = 32 << 20  # of a tar that are unpacked to find records
+_TAR_BYTES = 4 << 20  # of a tar that are unpacked to find records
 
 
 @dataclass(slots=True)

@@ -80,6 +80,8 @@ def _packed(source: Source, url: str) -> None:
     """
     with storage.open_read(url) as file:
         head = file.read(16)
+    if any(head.startswith(magic) for magic, _ in _MAGIC) and _kind(source, url) == "webdataset":
+        raise SourceError(f"{url}: {image_webdataset.NOT_AT_RANDOM}")
     name = url.lower()
     if not name.endswith((*ENDINGS, ".tgz")):
         for magic, ending in _MAGIC:

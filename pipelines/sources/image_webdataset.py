@@ -20,7 +20,9 @@ from pipelines.sources.tarstream import Damage, Member, read_tar
 from pipelines.sources.unpacking import ENDINGS
 
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl", "ppm", "ico")
-_NOT_AT_RANDOM = "a compressed tar cannot be read at random; unpack it, or name plain .tar files"
+NOT_AT_RANDOM = "a compressed tar cannot be read at random; unpack it, or name plain .tar files"
+"""What is said of a source that is one."""
+
 _LOOK_SAMPLES = 20
 _LOOK_BYTES = 32 << 20
 
@@ -36,7 +38,7 @@ def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Readi
     seen: set[str] = set()
     with open_decompressed(url) as file:
         if not seekable:
-            raise SourceError(f"{url}: {_NOT_AT_RANDOM}")
+            raise SourceError(f"{url}: {NOT_AT_RANDOM}")
         for item in read_tar(file, max_member_bytes=limit):
             if isinstance(item, Damage):
                 key = _split(item.name)[0] if item.name else ""
@@ -77,8 +79,6 @@ def fault(source: ImageTextSource, files: Sequence[str]) -> SourceError | None:
     first: str | None = None
     missing: list[tuple[str, str]] = []
     for url in files:
-        if url.lower().endswith((*ENDINGS, ".tgz")):
-            return SourceError(f"{url}: {_NOT_AT_RANDOM}")
         columns_of = RecordColumns(source, url, first="txt")
         for sample in _first_samples(source, url):
             first = first or url

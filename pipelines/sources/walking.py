@@ -50,6 +50,6 @@ def _folders(folder: str, above: frozenset[str]) -> Iterator[str]:
         return
     yield folder
     with os.scandir(folder) as entries:
-        names = sorted(entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        names = sorted(entry.path for entry in entries if not entry.name.startswith("."))
     for name in names:
         yield from _folders(name, above | {real})

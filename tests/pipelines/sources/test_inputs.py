@@ -184,6 +184,7 @@ def test_a_link_to_a_folder_above_it_gives_no_file_twice(look: Look, tmp_path: P
     (tmp_path / "data" / "x" / "up").symlink_to("..")
     (tmp_path / "data" / "y").symlink_to("x")
     (tmp_path / "data" / "x" / "self").symlink_to(".")
+    (tmp_path / "data" / "x" / "nowhere").symlink_to("nowhere")
     assert [path for path, _ in look("**/[ab]").files] == ["b", "x/a", "y/a"]
 
 
