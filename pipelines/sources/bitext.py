@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines.sources import bitext_lines, bitext_tables, bitext_xml
+from pipelines.sources import bitext_fields, bitext_lines, bitext_tables, bitext_xml
 from pipelines.sources.bitext_rows import BATCH_ROWS, ROWS, Row, batches
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, open_decompressed, pieces
 from pipelines.sources.spec import BitextSource
@@ -29,10 +29,10 @@ _READERS: Final = {
     "wmt_xml": bitext_xml.read_wmt_xml,
 }
 _LOOKS: Final = {
-    "tsv": bitext_tables.look_at_tsv,
-    "pipes": bitext_tables.look_at_pipes,
-    "jsonl": bitext_tables.look_at_jsonl,
-    "parquet": bitext_tables.look_at_parquet,
+    "tsv": bitext_fields.look_at_tsv,
+    "pipes": bitext_fields.look_at_pipes,
+    "jsonl": bitext_fields.look_at_jsonl,
+    "parquet": bitext_fields.look_at_parquet,
 }  # the others have no fields to be named
 
 _BY_LANGUAGE: Final = ("moses_zip", "tmx", "wmt_xml")

@@ -12,16 +12,12 @@ import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.sources.bitext_rows import Row, decode, identified, likeness, versions
-from pipelines.sources.image_columns import holds_texts
-from pipelines.sources.json_heads import HEAD_BYTES, HEAD_RECORDS, no_lines, objects
 from pipelines.sources.reading import (
     BOM,
     BrokenStreamError,
     Reading,
     SourceError,
     bounded_lines,
-    head_of,
-    listed,
     meant,
     open_decompressed,
     text_of,
@@ -29,7 +25,7 @@ from pipelines.sources.reading import (
 from pipelines.sources.spec import BitextSource
 
 _PARQUET_BATCH = 512
-_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
+UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
 _HEADERS = (  # what headers call the two sides, source first
     {"source", "src", "original", "source_text", "src_text", "sentence1", "text1"},
     {"target", "tgt", "trg", "translation", "reference", "ref", "mt", "target_text", "tgt_text", "sentence2", "text2"},
@@ -69,17 +65,6 @@ def read_pipes(source: BitextSource, url: str, path: str, reading: Reading) -> I
         yield str(number), sides[0].strip(), sides[1].strip()
 
 
-def look_at_pipes(source: BitextSource, url: str) -> None:
-    """Looks for two sides in a file's first lines.
-
-    Raises:
-        SourceError: None of them has any.
-    """
-    lines = head_of(url, HEAD_BYTES).split(b"\n")[:HEAD_RECORDS]
-    if any(lines) and not any(b"|||" in line for line in lines):
-        raise SourceError(f"{url}: no ||| in its first {len(lines)} lines; say another `format`")
-
-
 # --- tab-separated ---------------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +82,7 @@ def _header(fields: Sequence[str], languages: tuple[str, str]) -> tuple[int, int
     return None if left is None or right is None or left == right else (left, right)
 
 
-def _columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int, int, int | None, bool]:
+def tsv_columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int, int, int | None, bool]:
     """Places of left, right and id in each line, and whether the first line is a header."""
     wanted = (source.columns.left, source.columns.right, source.columns.id)
     named = any(isinstance(column, str) for column in wanted)
@@ -131,7 +116,7 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
     for number, line in lines(source, url, path, reading):
         fields = line.split("\t")
         if places is None:
-            *found, header = _columns(source, fields, url)
+            *found, header = tsv_columns(source, fields, url)
             places = (found[0], found[1], found[2])
             if header:
                 continue
@@ -144,50 +129,20 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
         yield identified(str(number), name), fields[left], fields[right]
 
 
-def look_at_tsv(source: BitextSource, url: str) -> None:
-    """Holds a file's first lines against the recipe; an empty file is no fault here.
-
-    Raises:
-        SourceError: The first line has not the columns that the recipe names, or no line has so many.
-    """
-    text = head_of(url, HEAD_BYTES).removeprefix(BOM).decode("utf-8", "replace")
-    lines = text.removesuffix("\n").split("\n")[:HEAD_RECORDS] if text else []
-    if not lines:
-        return
-    rows = [line.removesuffix("\r").split("\t") for line in lines]
-    left, right, ident, _ = _columns(source, rows[0], url)
-    if left == right:
-        raise SourceError(f"{url}: left and right are one column, {left} (from 0): {lines[0][:80]!r}")
-    most = max(len(row) for row in rows)
-    last = max(left, right, ident or 0)
-    if last >= most:
-        what = f"has {most} columns" if most > 1 else "has no tab in its first lines"
-        raise SourceError(
-            f"{url}: {what}, column {last} (from 0) is wanted; its first line is {lines[0][:80]!r}: say `columns`, or `format`"
-        )
-    if (source.columns.left, source.columns.right) == (None, None) and most > 2:
-        for side in (left, right):
-            if not any(char.isalpha() for row in rows for char in "".join(row[side : side + 1])):
-                raise SourceError(
-                    f"{url}: column {side} (from 0) was taken for a side, and its first {len(rows)} lines have no letter there; "
-                    f"its first line is {lines[0][:80]!r}: name the sides in `columns`"
-                )
-
-
 # --- records with fields ---------------------------------------------------------------------------------------------------------
 
 
 _PRIVATE = ("qaa", "qab")  # ISO 639-2's codes for local use
 
 
-def _tags(source: BitextSource) -> tuple[str, str]:
+def tags_of(source: BitextSource) -> tuple[str, str]:
     """What tells the two sides apart: their languages; where these are one, codes that no language has."""
     return source.languages if source.role == "translations" else _PRIVATE
 
 
-def _texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | None, str]] | None:
+def record_texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | None, str]] | None:
     """The texts of a record with their languages; None where it has no field that may hold them."""
-    wanted, tags = (source.columns.left, source.columns.right), _tags(source)
+    wanted, tags = (source.columns.left, source.columns.right), tags_of(source)
     if wanted[0] is not None or wanted[1] is not None:
         found: list[tuple[str | None, str]] = []
         for column, tag in zip(wanted, tags, strict=True):
@@ -216,7 +171,7 @@ def _several(tag: str, value: Any) -> list[tuple[str | None, str]]:
 
 def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path: str, at: str) -> list[Row]:
     try:
-        texts = _texts(record, source) if isinstance(record, Mapping) else None
+        texts = record_texts(record, source) if isinstance(record, Mapping) else None
     except UnicodeDecodeError as error:
         reading.error(path, at, "invalid_utf8", error)
         return []
@@ -230,7 +185,7 @@ def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path
         return []
     name = record.get(str(source.columns.id)) if source.columns.id is not None else None
     place = identified(str(number), name if isinstance(name, int) else text_of(name))
-    return versions(texts, _tags(source), reading, path, at, place)
+    return versions(texts, tags_of(source), reading, path, at, place)
 
 
 def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> Iterator[Row]:
@@ -246,92 +201,14 @@ def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> I
         yield from _rows(record, source, number, reading, path, f"line {number}")
 
 
-def look_at_jsonl(source: BitextSource, url: str) -> None:
-    """Holds a file's first objects against the recipe; a file without any is no fault here unless it is no JSON lines.
-
-    Raises:
-        SourceError: None of them has a field that the recipe names, or that is called by a language.
-    """
-    head = head_of(url, HEAD_BYTES)
-    records = list(objects(head, url))
-    if not records:
-        if (what := no_lines(head, url)) is not None:
-            raise SourceError(what)
-        return
-    names = list(dict.fromkeys(name for record in records for name in record))
-    wanted = [source.columns.left, source.columns.right]
-    if wanted != [None, None]:
-        wanted = [name if name is not None else tag for name, tag in zip(wanted, _tags(source), strict=True)]
-    elif all(_texts(record, source) is None for record in records):
-        raise SourceError(
-            f"{url}: neither `translation` nor a field called by a language in its first {len(records)} records; "
-            f"there are {listed(names)}: name them in `columns`"
-        )
-    elif not any(_lists_languages(record) for record in records):
-        texts = [pair for record in records for pair in _texts(record, source) or []]
-        _both_languages(source, url, f"in its first {len(records)} records", [tag for tag, _ in texts])
-    for column in (*wanted, source.columns.id):
-        if column is None:
-            continue
-        if isinstance(column, int):
-            raise SourceError(f"{url}: columns: {column}: positions are for tsv; give the name")
-        if column not in names:
-            raise SourceError(
-                f"{url}: no column {column!r} in its first {len(records)} records; there are {listed(names)}"
-                f"{meant(column, names)}"
-            )
-
-
-def _lists_languages(record: Mapping[str, Any]) -> bool:
-    """Whether a record may have other languages than the next: Hugging Face's TranslationVariableLanguages."""
-    field = record.get("translation")
-    return isinstance(field, Mapping) and isinstance(field.get("language"), list)
-
-
-def _both_languages(source: BitextSource, url: str, where: str, there: Sequence[str | None]) -> None:
-    """Holds the languages that are there against the recipe's.
-
-    Raises:
-        SourceError: One of the recipe's is not there.
-    """
-    for tag in _tags(source):
-        if not any(likeness(tag, name) for name in there):
-            have = listed(sorted({str(name) for name in there}))
-            raise SourceError(f"{url}: no text in {tag} {where}; there are {have}: see `languages`, or name `columns`")
-
-
-def look_at_parquet(source: BitextSource, url: str) -> None:
-    """Holds a file's columns against the recipe.
-
-    Raises:
-        SourceError: One that the recipe names is not there, or holds no text.
-    """
-    try:
-        with storage.open_read(url) as file:
-            schema = pq.ParquetFile(file).schema_arrow
-    except _UNREADABLE:
-        return  # reading will tell
-    names = _parquet_columns(source, schema.names, url)
-    if source.columns.left is None and source.columns.right is None:
-        kind = schema.types[schema.names.index("translation")] if "translation" in names else None
-        if kind is None:
-            _both_languages(source, url, "among its columns", names)
-        elif pa.types.is_struct(kind) and kind.get_field_index("language") < 0:
-            _both_languages(source, url, "in `translation`", [kind.field(at).name for at in range(kind.num_fields)])
-    for name in names:
-        kind = schema.types[schema.names.index(name)]
-        if name != source.columns.id and not (holds_texts(kind) or pa.types.is_null(kind)):
-            raise SourceError(f"{url}: the column {name!r} is {kind}; strings are wanted")
-
-
 def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) -> Iterator[Row]:
     """Reads parquet: a column `translation` (struct or map by language), or a column for each side."""
     try:
         file = pq.ParquetFile(storage.open_read(url))
         rows = file.metadata.num_rows
-        names = _parquet_columns(source, file.schema_arrow.names, url)
+        names = parquet_columns(source, file.schema_arrow.names, url)
         batches = file.iter_batches(_PARQUET_BATCH, columns=names)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reading.error(path, "file", "corrupt", error)
         return
     row = 0
@@ -341,7 +218,7 @@ def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) ->
             batch = next(batches)
         except StopIteration:
             break
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             fault = error
             break
         for values in _values(batch, path, row, reading):
@@ -354,7 +231,12 @@ def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) ->
         reading.error(path, "file", "empty_file", "no rows")
 
 
-def _parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> list[str]:
+def parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> list[str]:
+    """The columns to read.
+
+    Raises:
+        SourceError: One of them is not there, or none tells which they are.
+    """
     chosen = [source.columns.left, source.columns.right]
     if chosen == [None, None]:
         found = [name for name in there if name == "translation"]
@@ -373,7 +255,7 @@ def _parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> li
 
 def _values(batch: pa.RecordBatch, path: str, row: int, reading: Reading) -> Iterator[dict[str, Any] | None]:
     whole: list[dict[str, Any]] = []
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         whole = batch.to_pylist(maps_as_pydicts="lossy")
     if whole:
         yield from whole
@@ -381,7 +263,7 @@ def _values(batch: pa.RecordBatch, path: str, row: int, reading: Reading) -> Ite
     for index in range(batch.num_rows):
         try:
             yield batch.slice(index, 1).to_pylist(maps_as_pydicts="lossy")[0]
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_row"
             reading.error(path, f"row {row + index}", reason, error)
             yield None
