@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines.sources import bitext_lines, bitext_tables, bitext_xml
+from pipelines.sources import bitext_fields, bitext_lines, bitext_tables, bitext_xml
 from pipelines.sources.bitext_rows import BATCH_ROWS, ROWS, Row, batches
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, SourceError, open_decompressed, pieces
 from pipelines.sources.spec import BitextSource
+from pipelines.sources.unpacking import ENDINGS
 
 __all__ = ["BATCH_ROWS", "ROWS", "check", "file_format", "read", "units"]
 
@@ -27,7 +28,12 @@ _READERS: Final = {
     "tmx": bitext_xml.read_tmx,
     "wmt_xml": bitext_xml.read_wmt_xml,
 }
-
+_LOOKS: Final = {
+    "tsv": bitext_fields.look_at_tsv,
+    "pipes": bitext_fields.look_at_pipes,
+    "jsonl": bitext_fields.look_at_jsonl,
+    "parquet": bitext_fields.look_at_parquet,
+}  # the others have no fields to be named
 
 _BY_LANGUAGE: Final = ("moses_zip", "tmx", "wmt_xml")
 _BY_FIELD: Final = ("jsonl", "parquet")
@@ -35,7 +41,7 @@ _BY_FIELD: Final = ("jsonl", "parquet")
 
 def _plain_name(url: str) -> str:
     name = url.rsplit("/", 1)[-1].lower()
-    for ending in (".gz", ".zst", ".zstd"):
+    for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name
 
@@ -120,6 +126,17 @@ def check(source: BitextSource, unit: Mapping[str, Any]) -> None:
         bitext_lines.check(unit["url"], unit["right_url"])
     elif found == "moses_zip":
         bitext_lines.check_zip(unit["url"], source.languages)
+
+
+def look(source: BitextSource, url: str) -> None:
+    """Looks for what the recipe names in the first records of a file with both sides, before anything is read.
+
+    Raises:
+        SourceError: It is not there; the message has what is.
+    """
+    look_at = _LOOKS.get(file_format(source, url))
+    if look_at is not None:
+        look_at(source, url)
 
 
 def read(source: BitextSource, unit: Mapping[str, Any], reading: Reading) -> Iterator[pa.RecordBatch]:

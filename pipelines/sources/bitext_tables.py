@@ -18,13 +18,14 @@ from pipelines.sources.reading import (
     Reading,
     SourceError,
     bounded_lines,
+    meant,
     open_decompressed,
     text_of,
 )
 from pipelines.sources.spec import BitextSource
 
 _PARQUET_BATCH = 512
-_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
+UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
 _HEADERS = (  # what headers call the two sides, source first
     {"source", "src", "original", "source_text", "src_text", "sentence1", "text1"},
     {"target", "tgt", "trg", "translation", "reference", "ref", "mt", "target_text", "tgt_text", "sentence2", "text2"},
@@ -81,7 +82,7 @@ def _header(fields: Sequence[str], languages: tuple[str, str]) -> tuple[int, int
     return None if left is None or right is None or left == right else (left, right)
 
 
-def _columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int, int, int | None, bool]:
+def tsv_columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int, int, int | None, bool]:
     """Places of left, right and id in each line, and whether the first line is a header."""
     wanted = (source.columns.left, source.columns.right, source.columns.id)
     named = any(isinstance(column, str) for column in wanted)
@@ -93,7 +94,9 @@ def _columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[int
             return column
         if column is not None:
             if column not in names:
-                raise SourceError(f"{url}: no column {column!r} in its first line: {', '.join(names)[:200]}")
+                raise SourceError(
+                    f"{url}: no column {column!r} in its first line: {', '.join(names)[:200]}{meant(column, names)}"
+                )
             return names.index(column)
         return None if side == 2 else (guessed or (0, 1))[side]
 
@@ -113,7 +116,7 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
     for number, line in lines(source, url, path, reading):
         fields = line.split("\t")
         if places is None:
-            *found, header = _columns(source, fields, url)
+            *found, header = tsv_columns(source, fields, url)
             places = (found[0], found[1], found[2])
             if header:
                 continue
@@ -132,14 +135,14 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
 _PRIVATE = ("qaa", "qab")  # ISO 639-2's codes for local use
 
 
-def _tags(source: BitextSource) -> tuple[str, str]:
+def tags_of(source: BitextSource) -> tuple[str, str]:
     """What tells the two sides apart: their languages; where these are one, codes that no language has."""
     return source.languages if source.role == "translations" else _PRIVATE
 
 
-def _texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | None, str]] | None:
+def record_texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | None, str]] | None:
     """The texts of a record with their languages; None where it has no field that may hold them."""
-    wanted, tags = (source.columns.left, source.columns.right), _tags(source)
+    wanted, tags = (source.columns.left, source.columns.right), tags_of(source)
     if wanted[0] is not None or wanted[1] is not None:
         found: list[tuple[str | None, str]] = []
         for column, tag in zip(wanted, tags, strict=True):
@@ -161,11 +164,17 @@ def _texts(record: Mapping[str, Any], source: BitextSource) -> list[tuple[str | 
 
 def _several(tag: str, value: Any) -> list[tuple[str | None, str]]:
     values = value if isinstance(value, list) else [value]
+    # Bytes: some writers of parquet do not mark their strings as UTF-8.
+    values = [text.decode("utf-8") if isinstance(text, bytes) else text for text in values]
     return [(tag, text) for text in values if isinstance(text, str)]
 
 
 def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path: str, at: str) -> list[Row]:
-    texts = _texts(record, source) if isinstance(record, Mapping) else None
+    try:
+        texts = record_texts(record, source) if isinstance(record, Mapping) else None
+    except UnicodeDecodeError as error:
+        reading.error(path, at, "invalid_utf8", error)
+        return []
     if texts is None:
         there = ", ".join(map(str, record))[:200] if isinstance(record, Mapping) else type(record).__name__
         reading.error(path, at, "no_text", f"neither `translation` nor a field a language; it has {there}")
@@ -176,7 +185,7 @@ def _rows(record: Any, source: BitextSource, number: int, reading: Reading, path
         return []
     name = record.get(str(source.columns.id)) if source.columns.id is not None else None
     place = identified(str(number), name if isinstance(name, int) else text_of(name))
-    return versions(texts, _tags(source), reading, path, at, place)
+    return versions(texts, tags_of(source), reading, path, at, place)
 
 
 def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> Iterator[Row]:
@@ -197,9 +206,9 @@ def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) ->
     try:
         file = pq.ParquetFile(storage.open_read(url))
         rows = file.metadata.num_rows
-        names = _parquet_columns(source, file.schema_arrow.names, url)
+        names = parquet_columns(source, file.schema_arrow.names, url)
         batches = file.iter_batches(_PARQUET_BATCH, columns=names)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reading.error(path, "file", "corrupt", error)
         return
     row = 0
@@ -209,7 +218,7 @@ def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) ->
             batch = next(batches)
         except StopIteration:
             break
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             fault = error
             break
         for values in _values(batch, path, row, reading):
@@ -222,7 +231,12 @@ def read_parquet(source: BitextSource, url: str, path: str, reading: Reading) ->
         reading.error(path, "file", "empty_file", "no rows")
 
 
-def _parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> list[str]:
+def parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> list[str]:
+    """The columns to read.
+
+    Raises:
+        SourceError: One of them is not there, or none tells which they are.
+    """
     chosen = [source.columns.left, source.columns.right]
     if chosen == [None, None]:
         found = [name for name in there if name == "translation"]
@@ -234,13 +248,14 @@ def _parquet_columns(source: BitextSource, there: Sequence[str], url: str) -> li
     missing = sorted(set(found) - set(there))
     if missing or not found:
         what = f"no column {', '.join(missing)}" if missing else "no column `translation`, and none named by a language"
-        raise SourceError(f"{url}: {what}; it has {', '.join(there)[:200]}: name them in `columns`")
+        like = meant(missing[0], there) if missing else ""
+        raise SourceError(f"{url}: {what}; it has {', '.join(there)[:200]}: name them in `columns`{like}")
     return found
 
 
 def _values(batch: pa.RecordBatch, path: str, row: int, reading: Reading) -> Iterator[dict[str, Any] | None]:
     whole: list[dict[str, Any]] = []
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         whole = batch.to_pylist(maps_as_pydicts="lossy")
     if whole:
         yield from whole
@@ -248,7 +263,7 @@ def _values(batch: pa.RecordBatch, path: str, row: int, reading: Reading) -> Ite
     for index in range(batch.num_rows):
         try:
             yield batch.slice(index, 1).to_pylist(maps_as_pydicts="lossy")[0]
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "malformed_row"
             reading.error(path, f"row {row + index}", reason, error)
             yield None

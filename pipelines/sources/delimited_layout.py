@@ -128,12 +128,14 @@ def layout_of(source: ImageTextSource, url: str, row: list[str], quoted: bool) -
         SourceError: A named column is not there, or nothing tells which column is the text.
     """
     if _is_header(source, row):
-        names = source.names or row
+        names = source.names or [name.strip() for name in row]
         if len(names) != len(row):
             raise SourceError(
                 f"{url}: the recipe gives {len(names)} names, the file has {len(row)} columns: {_shown(row)}"
             )
         hint = "" if source.header is True else "; if its first line is a row, say header: false"
+        if len(row) == 1 and (other := next((char for char in ";\t|," if char in row[0]), None)) is not None:
+            hint = f"; {other!r} parts no fields here: csv is parted by commas, tsv by tabs (say `format`)"
         return Layout(quoted, True, names, _columns(source, url, names, hint))
     if source.names is not None:
         if len(source.names) != len(row):

@@ -55,6 +55,19 @@ def file_format(source: DocumentsSource, name: str) -> str:
     return "text" if bare.endswith(".txt") else "jsonl"
 
 
+def says_json(name: str) -> bool:
+    """Whether a file's name says that it is JSON lines, or says nothing."""
+    bare = _bare(name)
+    return bare.endswith(_JSON) or "." not in bare
+
+
+def is_member(source: DocumentsSource, name: str) -> bool:
+    """Whether a member of a tar is read: its name says what it holds, or the recipe does, and it is not hidden."""
+    bare = _bare(name)
+    known = bare.endswith((*_JSON, ".txt", ".wet", ".warc", ".parquet"))
+    return (known or source.format != "auto") and not bare.startswith((".", "_"))
+
+
 def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """Reads one file.
 
@@ -73,7 +86,7 @@ def read(source: DocumentsSource, url: str, path: str, reading: Reading) -> Iter
         return
     with storage.open_read(url) as raw:
         if kind == "tar":
-            packed = f"{url}.gz" if url.endswith(".tgz") else url
+            packed = f"{url}.gz" if url.lower().endswith(".tgz") else url
             yield from _members(source, unpacked(raw, packed), path, reading)
         else:
             yield from _stream(kind, source, unpacked(raw, url), path, reading)
@@ -98,9 +111,7 @@ def _members(source: DocumentsSource, file: BinaryIO, path: str, reading: Readin
                 reading.error(path, f"member {item.name or '?'} at byte {item.offset}", item.reason, item.detail)
                 continue
             assert item.file is not None
-            bare = _bare(item.name)
-            known = bare.endswith((*_JSON, ".txt", ".wet", ".warc", ".parquet"))
-            if bare.startswith((".", "_")) or not (known or source.format != "auto"):
+            if not is_member(source, item.name):
                 reading.drop("not_documents")
                 continue
             kind = file_format(source, item.name)

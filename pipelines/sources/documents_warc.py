@@ -83,7 +83,7 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
             f"{path}: reading WARC needs the extra `web`: pip install 'pixelpairs[web]' ({error})"
         ) from error
     rows = Rows()
-    number = 0
+    number, before = 0, reading.records
     pieces = _Pieces(file)
     records = ArchiveIterator(pieces, parse_http=True, auto_decode="all", strict_mode=False)
     while True:
@@ -135,6 +135,10 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
         reading.error(path, f"after record {number}", reason, error)
     elif number == 0:
         reading.error(path, "file", "empty_file" if pieces.tell() == 0 else "malformed_warc", "no WARC record")
+    elif reading.records == before:
+        reading.error(
+            path, "file", "no_documents", f"{number} records, and no answer of a server (response) among them"
+        )
     if len(rows):
         yield rows.batch()
 

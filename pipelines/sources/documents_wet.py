@@ -68,7 +68,7 @@ class _Stream:
 def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -> Iterator[pa.RecordBatch]:
     """Reads one file; see `documents.read`. A document's origin names its record, from 1; a damaged record is one error."""
     rows = Rows()
-    number = 0
+    number, before = 0, reading.records
     stream = _Stream(file)
     try:
         while (line := _next_record(stream)) is not None:
@@ -107,6 +107,8 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
     else:
         if number == 0:
             reading.error(path, "file", "empty_file", "no record")
+        elif reading.records == before:
+            reading.error(path, "file", "no_documents", f"{number} records, and no text (conversion) among them")
     if len(rows):
         yield rows.batch()
 

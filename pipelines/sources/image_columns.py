@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.sources.reading import SourceError
+from pipelines.sources.reading import SourceError, listed, meant
 from pipelines.sources.spec import Column, ImageTextColumns, ImageTextSource
 
 USUAL: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +103,7 @@ class _Finder:
         self.lower = {name.lower(): name for name in reversed(names)}
 
     def there(self) -> str:
-        return ", ".join(self.names[:50]) + (", …" if len(self.names) > 50 else "")
+        return listed(self.names)
 
     def path(self, column: Column, role: str) -> Path:
         """Where a column that the recipe names is."""
@@ -119,7 +119,9 @@ class _Finder:
                     return path
         if self.schema is None:
             return tuple(parts)  # the next record may have it
-        raise SourceError(f"{self.url}: no column {column!r} for {role}; there are {self.there()}")
+        raise SourceError(
+            f"{self.url}: no column {column!r} for {role}; there are {self.there()}{meant(column, self.names)}"
+        )
 
     def usual(self, role: str) -> str | None:
         first = (self.first,) if self.first is not None and role == "text" else ()
@@ -255,23 +257,24 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks) or pa.types.is_null(kind)
 
 
-def _holds_text(kind: pa.DataType) -> bool:
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts, one a row."""
     if pa.types.is_dictionary(kind):
-        return _holds_text(kind.value_type)
+        return holds_text(kind.value_type)
     # Bytes: some writers do not mark their strings as UTF-8.
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(kind) for check in checks) or (_holds_bytes(kind) and not pa.types.is_struct(kind))
 
 
-def _holds_texts(kind: pa.DataType) -> bool:
+def holds_texts(kind: pa.DataType) -> bool:
     """Text, or lists, maps and structs of it."""
     if _is_list(kind):
-        return _holds_texts(kind.value_type)
+        return holds_texts(kind.value_type)
     if pa.types.is_map(kind):
-        return _holds_texts(kind.item_type)
+        return holds_texts(kind.item_type)
     if pa.types.is_struct(kind):
-        return any(_holds_texts(kind.field(index).type) for index in range(kind.num_fields))
-    return _holds_text(kind)
+        return any(holds_texts(kind.field(index).type) for index in range(kind.num_fields))
+    return holds_text(kind)
 
 
 def _holds_number(kind: pa.DataType) -> bool:
@@ -291,8 +294,8 @@ _SURE: Mapping[str, Any] = {"image": _holds_bytes, "width": _holds_number, "heig
 
 _FITS: Mapping[str, tuple[Any, str]] = {
     "image": (_holds_bytes, "bytes are wanted, or a struct with `bytes`"),
-    "text": (_holds_text, "a string is wanted; name a column of several in columns.texts"),
-    "named": (_holds_texts, "strings are wanted, lists of them, or texts by language"),
+    "text": (holds_text, "a string is wanted; name a column of several in columns.texts"),
+    "named": (holds_texts, "strings are wanted, lists of them, or texts by language"),
     "width": (_holds_number, "a number is wanted"),
     "height": (_holds_number, "a number is wanted"),
     "similarity": (_holds_number, "a number is wanted"),

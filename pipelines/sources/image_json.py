@@ -9,6 +9,7 @@ import orjson
 
 from pipelines.sources.image_columns import Columns, RecordColumns
 from pipelines.sources.image_records import facts_of, texts_of, too_long, value_at
+from pipelines.sources.json_heads import HEAD_BYTES, is_there, objects
 from pipelines.sources.reading import (
     BOM,
     BrokenStreamError,
@@ -17,12 +18,11 @@ from pipelines.sources.reading import (
     bounded_lines,
     head_of,
     json_fault,
+    listed,
+    meant,
     open_decompressed,
 )
 from pipelines.sources.spec import ImageTextSource
-
-_HEAD_BYTES = 1 << 20
-_HEAD_RECORDS = 100
 
 
 def read_json_lines(source: ImageTextSource, url: str, path: str, reading: Reading) -> Iterator[dict[str, Any]]:
@@ -82,32 +82,20 @@ def json_columns(source: ImageTextSource, url: str) -> Columns | None:
         SourceError: The file is one array or one object over many lines, or no object among the first 100 has a column that the
             recipe names, or any text.
     """
-    head = head_of(url, _HEAD_BYTES)
-    lines = head.removeprefix(BOM).split(b"\n")
-    first = next((line.strip() for line in lines if line.strip()), b"")
-    if first[:1] == b"[" or first == b"{":
-        what = "one array" if first[:1] == b"[" else "one object over several lines"
-        raise SourceError(f"{url}: holds {what}; one object a line is wanted (jq -c writes such)")
     columns_of = RecordColumns(source, url)
     found: dict[str, Any] = {}
     texts: dict[tuple[str, ...], Any] = {}
     names: dict[str, None] = {}
     records = 0
-    for line in lines[:_HEAD_RECORDS]:
-        try:
-            values = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if not isinstance(values, dict):
-            continue
+    for values in objects(head_of(url, HEAD_BYTES), url):
         records += 1
         names |= dict.fromkeys(values)
         columns = columns_of(values)
         for column in columns.texts:
-            if _there(values, column.path):
+            if is_there(values, column.path):
                 texts.setdefault(column.path, column)
         for role, path in columns.paths():
-            if role != "text" and _there(values, path):
+            if role != "text" and is_there(values, path):
                 found.setdefault(role, path)
     if not records:
         return None
@@ -117,23 +105,11 @@ def json_columns(source: ImageTextSource, url: str) -> Columns | None:
             role == "text" and any(getattr(source.columns, name) is not None for name in ("text", "texts", "tags"))
         )
         if named and path not in texts and path != found.get(role):
-            there = ", ".join(list(names)[:50])
+            column = ".".join(path)
             raise SourceError(
-                f"{url}: no column {'.'.join(path)!r} for {role} in its first {records} objects; there are {there}"
+                f"{url}: no column {column!r} for {role} in its first {records} objects; there are {listed(names)}"
+                f"{meant(column, names)}"
             )
     if not texts:
-        raise SourceError(
-            f"{url}: no column of texts; there are {', '.join(list(names)[:50])}; name it in columns.text"
-        )
+        raise SourceError(f"{url}: no column of texts; there are {listed(names)}; name it in columns.text")
     return Columns(texts=tuple(texts.values()), **found)
-
-
-def _there(values: dict[str, Any], path: tuple[str, ...]) -> bool:
-    inner: Any = values
-    for name in path:
-        if isinstance(inner, list):
-            return True
-        if not isinstance(inner, dict) or name not in inner:
-            return False
-        inner = inner[name]
-    return True

@@ -26,6 +26,7 @@ from pipelines.sources.image_records import Text
 from pipelines.sources.image_webdataset import read_webdataset
 from pipelines.sources.reading import Reading, SourceError
 from pipelines.sources.spec import ImageTextSource
+from pipelines.sources.unpacking import ENDINGS
 
 ROWS = pa.schema(
     [
@@ -136,7 +137,11 @@ def file_format(source: ImageTextSource, url: str) -> str:
     """
     if source.format != "auto":
         return source.format
-    name = PurePosixPath(url).name.lower().removesuffix(".gz").removesuffix(".zst").removesuffix(".zstd")
+    name = PurePosixPath(url).name.lower()
+    if name.endswith(".tgz"):
+        return "webdataset"  # refused in words of its own
+    for ending in ENDINGS:
+        name = name.removesuffix(ending)
     for ending, result in _ENDINGS:
         if name.endswith(ending):
             return result

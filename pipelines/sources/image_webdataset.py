@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from pairs.images import ImageError
+from pipelines import storage
 from pipelines.sources.image_columns import Columns, RecordColumns
 from pipelines.sources.image_records import Text, checked_image, facts_of, texts_of, too_long
-from pipelines.sources.reading import Reading, SourceError, open_decompressed
+from pipelines.sources.json_heads import is_there
+from pipelines.sources.reading import BOM, Bounded, Reading, SourceError, listed, meant, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
 from pipelines.sources.unpacking import ENDINGS
 
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl", "ppm", "ico")
+NOT_AT_RANDOM = "a compressed tar cannot be read at random; unpack it, or name plain .tar files"
+"""What is said of a source that is one."""
+
+_LOOK_SAMPLES = 20
+_LOOK_BYTES = 32 << 20
 
 
 def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Reading) -> Iterator[dict[str, Any]]:
     """Samples of a tar: neighbouring members with one name up to the first dot, as webdataset groups them."""
     limit = max(source.max_image_bytes, source.max_record_bytes)
     columns_of = RecordColumns(source, url, first="txt")
-    seekable = not url.endswith(ENDINGS)
+    seekable = not url.lower().endswith((*ENDINGS, ".tgz"))
     sample: dict[str, Member] = {}
     current = ""
     broken: str | None = None
     seen: set[str] = set()
     with open_decompressed(url) as file:
         if not seekable:
-            raise SourceError(f"{url}: a compressed tar cannot be read at random; unpack it, or name plain .tar files")
+            raise SourceError(f"{url}: {NOT_AT_RANDOM}")
         for item in read_tar(file, max_member_bytes=limit):
             if isinstance(item, Damage):
                 key = _split(item.name)[0] if item.name else ""
@@ -51,6 +59,83 @@ def read_webdataset(source: ImageTextSource, url: str, path: str, reading: Readi
             used = extension in ("txt", "json") or (extension in _IMAGE_EXTENSIONS and not _pictures(sample))
             sample[extension] = item if used else replace(item, data=None)
         yield from _sample(source, columns_of, path, current, sample, broken, seen, reading)
+
+
+def fault(source: ImageTextSource, files: Sequence[str]) -> SourceError | None:
+    """Looks at the first samples of tar after tar until each column that the recipe names, or else any text, has been seen.
+
+    Args:
+        source: The recipe's words.
+        files: URLs of the tars.
+
+    Returns:
+        What is wrong: a column that no sample has, or no text in any.
+    """
+    names: dict[str, None] = {}
+    members: set[str] = set()
+    seen: set[str] = set()
+    texts = False
+    samples = 0
+    first: str | None = None
+    missing: list[tuple[str, str]] = []
+    for url in files:
+        columns_of = RecordColumns(source, url, first="txt")
+        for sample in _first_samples(source, url):
+            first = first or url
+            samples += 1
+            fields = _told(sample)
+            names |= dict.fromkeys(fields)
+            members |= set(sample)
+            there = {(role, ".".join(path)) for role, path in columns_of(fields).paths() if is_there(fields, path)}
+            seen |= {column for _, column in there}
+            texts = texts or any(role == "text" for role, _ in there)
+        wanted = [(role, ".".join(path)) for role, path in columns_of(names).paths() if role != "image"]
+        missing = [(role, column) for role, column in wanted if column not in seen]
+        if texts and not missing and any(name in _IMAGE_EXTENSIONS for name in members):
+            return None
+    if first is None:
+        return None
+    has = f"there are members {listed(sorted(members))} and json fields {listed(names)}"
+    if not any(name in _IMAGE_EXTENSIONS for name in members):
+        return SourceError(f"{first}: no picture in its first {samples} samples; {has}")
+    for role, column in missing:
+        return SourceError(
+            f"{first}: no column {column!r} for {role} in its first {samples} samples; {has}; a column is the txt member (txt) or "
+            f"a json field{meant(column, [*names, 'txt'] if 'txt' in members else names)}"
+        )
+    return SourceError(f"{first}: no text in its first {samples} samples; {has}; name a field in columns.text")
+
+
+def _first_samples(source: ImageTextSource, url: str) -> Iterator[dict[str, Member]]:
+    """The first whole samples of a tar, as far as they can be read: pictures without their bytes."""
+    sample: dict[str, Member] = {}
+    current, count = "", 0
+    with storage.open_read(url) as file, contextlib.suppress(EOFError, OSError):
+        for item in read_tar(Bounded(file, _LOOK_BYTES), max_member_bytes=source.max_record_bytes):  # type: ignore[arg-type]
+            if isinstance(item, Damage):
+                continue
+            key, extension = _split(item.name)
+            if not extension or key.endswith("/") or not key:
+                continue
+            if key != current and sample:
+                yield sample
+                count += 1
+                if count == _LOOK_SAMPLES:
+                    return
+                sample = {}
+            current = key
+            sample[extension] = item if extension in ("txt", "json") else replace(item, data=None)
+    if sample:
+        yield sample
+
+
+def _told(sample: Mapping[str, Member]) -> dict[str, Any]:
+    """The json's fields, and `txt` where the member is there; none where they cannot be read."""
+    try:
+        fields = _json_fields(sample.get("json"))
+    except ValueError:
+        fields = {}
+    return {"txt": "", **fields} if "txt" in sample else fields
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -124,6 +209,6 @@ def _member_texts(
     if member is not None and "txt" not in fields:
         if member.data is None:
             raise ValueError(f"text of {member.length} bytes")
-        fields["txt"] = member.data.decode("utf-8")
+        fields["txt"] = member.data.removeprefix(BOM).decode("utf-8")
     columns = columns_of(fields)
     return columns, texts_of(columns, fields)

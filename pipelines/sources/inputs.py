@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import agreement, bitext, image_text
+from pipelines.sources import agreement, bitext, first_records, image_text, walking
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
@@ -84,6 +86,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     Raises:
         SourceError: A file is missing, cannot be read, has a name that is not UTF-8, or other columns than the rest of its source
             or than the recipe says; or the sides of a bitext are not one file each, or have different numbers of lines.
+        StorageError: Nothing can be written under the root.
     """
     side_by_side = isinstance(source, BitextSource) and source.left is not None
     if isinstance(source, BitextSource) and source.left is not None:
@@ -94,9 +97,10 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
         try:
-            found = storage.expand(pattern)
+            found = walking.expand(pattern)
         except storage.StorageError as error:
-            raise SourceError(f"sources.{name}: {error} (written {written!r})") from error
+            said = "" if repr(written) in str(error) else f" (written {written!r})"
+            raise SourceError(f"sources.{name}: {error}{said}") from error
         if side_by_side and len(found) > 1:
             raise SourceError(f"sources.{name}: each side of a bitext is one file, {written!r} names {len(found)}")
         urls += _data_files(source, found) if pattern != found[0] else found
@@ -104,6 +108,8 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     files = [(relative(url, base), url) for url in urls]
     if not side_by_side:
         files = sorted(set(files))
+    elif len({url for _, url in files}) < len(files):
+        raise SourceError(f"sources.{name}: the sides of a bitext are different files; {files[0][1]} is named twice")
     for path, url in files:
         if any("\ud800" <= char <= "\udfff" for char in path):
             raise SourceError(f"sources.{name}: the file name {url!r} is not UTF-8; rename it")
@@ -114,6 +120,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
         having = {facts.photographs for facts in inputs.facts.values() if facts is not None}
         inputs.photographs = having != {False}  # where no file can be opened, reading will tell
     try:
+        first_records.check(source, [url for _, url in files])
         inputs.prints = fingerprints(root, files)
         if isinstance(source, BitextSource):
             _aligned(root, source, files, [inputs.prints[path] for path, _ in files])
@@ -142,20 +149,13 @@ def _aligned(root: str, source: BitextSource, files: list[tuple[str, str]], prin
     Raises:
         SourceError: They differ, or a side is missing.
     """
-    memory = storage.join(root, "cache", ALIGNED)
-    known: Any = []
-    if storage.exists(memory):
-        try:
-            known = json.loads(storage.read_bytes(memory))
-        except ValueError:
-            known = []
+    known = _remembered(root, ALIGNED)
     pair = digest_of([*prints, source.model_dump(mode="json", exclude={"path", "left", "right"})])
     if isinstance(known, list) and pair in known:
         return
     for unit in bitext.units(source, files):
         bitext.check(source, unit)
-    storage.make_folder(storage.join(root, "cache"))
-    storage.write_bytes(memory, json.dumps([*(known if isinstance(known, list) else []), pair]).encode())
+    _remember(root, ALIGNED, [*(known if isinstance(known, list) else []), pair])
 
 
 def _plain(pattern: str) -> str:
@@ -177,13 +177,9 @@ def _common(folders: list[str]) -> str:
 
 def fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
     """Fingerprints of the files; one whose size and time have not changed since is not read again."""
-    memory = storage.join(root, "cache", FINGERPRINTS)
     known: dict[str, list[Any]] = {}
-    if storage.exists(memory):
-        try:
-            known = {url: [list(old[0]), str(old[1])] for url, old in json.loads(storage.read_bytes(memory)).items()}
-        except (ValueError, TypeError, AttributeError, LookupError):
-            known = {}
+    with contextlib.suppress(ValueError, TypeError, AttributeError, LookupError):
+        known = {url: [list(old[0]), str(old[1])] for url, old in _remembered(root, FINGERPRINTS).items()}
     prints, news = {}, {}
     for path, url in files:
         if not storage.is_local(url):
@@ -198,6 +194,36 @@ def fingerprints(root: str, files: list[tuple[str, str]]) -> dict[str, str]:
             prints[path] = storage.fingerprint(url)
             news[url] = [stamp, prints[path]]
     if news:
-        storage.make_folder(storage.join(root, "cache"))
-        storage.write_bytes(memory, json.dumps({**known, **news}).encode())
+        _remember(root, FINGERPRINTS, {**known, **news})
     return prints
+
+
+def _remembered(root: str, name: str) -> Any:
+    """What an earlier look left under the root; None where nothing is there, or it is broken."""
+    memory = storage.join(root, "cache", name)
+    with _of_the_root(root):
+        try:
+            return json.loads(storage.read_bytes(memory)) if storage.exists(memory) else None
+        except ValueError:
+            return None
+
+
+def _remember(root: str, name: str, value: Any) -> None:
+    with _of_the_root(root):
+        storage.make_folder(storage.join(root, "cache"))
+        storage.write_bytes(storage.join(root, "cache", name), json.dumps(value).encode())
+
+
+@contextlib.contextmanager
+def _of_the_root(root: str) -> Iterator[None]:
+    """Says that it is the root, and no source, where a fault comes from.
+
+    Raises:
+        StorageError: It cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise storage.StorageError(
+            f"nothing can be kept under the root {root}: {error.strerror or error}; name a folder that can be written (--root)"
+        ) from error

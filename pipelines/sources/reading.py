@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import zstandard
@@ -137,16 +138,33 @@ def head_of(url: str, size: int) -> bytes:
 
     The last line is left out unless the file ends with it: it may be cut.
     """
-    head = bytearray()
     with open_decompressed(url) as file:
-        try:
-            for piece in pieces(file):
-                head += piece
-                if len(head) > size:
-                    return bytes(head[: head.rfind(b"\n", 0, size) + 1])
-        except BrokenStreamError:
-            return bytes(head[: head.rfind(b"\n") + 1])
+        return head_of_stream(file, size)
+
+
+def head_of_stream(file: BinaryIO, size: int) -> bytes:
+    """As `head_of`, of a file that is open."""
+    head = bytearray()
+    try:
+        for piece in pieces(file):
+            head += piece
+            if len(head) > size:
+                return bytes(head[: head.rfind(b"\n", 0, size) + 1])
+    except BrokenStreamError:
+        return bytes(head[: head.rfind(b"\n") + 1])
     return bytes(head)
+
+
+class Bounded:
+    """A stream that ends after so many bytes."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
 def json_fault(line: bytes) -> str:
@@ -156,6 +174,22 @@ def json_fault(line: bytes) -> str:
     except UnicodeDecodeError:
         return "invalid_utf8"
     return "malformed_json"
+
+
+_SHOWN = 50  # names in a message
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of columns for a message."""
+    every = list(names)
+    return (", ".join(every[:_SHOWN]) + (", …" if len(every) > _SHOWN else "")) or "none"
+
+
+def meant(word: str, names: Iterable[str]) -> str:
+    """`; did you mean 'caption'?`, of names that are there; empty where none is like it."""
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return f"; did you mean {lower[near[0]]!r}?" if near else ""
 
 
 def relative(url: str, base: str) -> str:

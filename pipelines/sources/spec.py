@@ -177,6 +177,12 @@ class BitextColumns(BaseModel):
     right: Column | None = Field(default=None, description="null: as for left; tsv without a header: the second column")
     id: Column | None = Field(default=None, description="an id that is kept in each pair's origin; null: none")
 
+    @model_validator(mode="after")
+    def _two(self) -> BitextColumns:
+        if self.left is not None and self.left == self.right:
+            raise ValueError("left and right are one column")
+        return self
+
 
 class BitextSource(_Source):
     """WMT-style bitext: two files side by side (`left`, `right`), or files that hold both sides (`path`)."""

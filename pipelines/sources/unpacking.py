@@ -25,9 +25,9 @@ _XZ_MEMORY = 256 << 20
 
 
 def unpacked(file: BinaryIO, url: str) -> BinaryIO:
-    """The file's content, unpacked where its name ends so."""
+    """The file's content, unpacked where its name ends so, in any case of letters."""
     for ending, pieces in ((".gz", _gzip), (".zst", _zstd), (".zstd", _zstd), (".bz2", _bzip2), (".xz", _xz)):
-        if url.endswith(ending):
+        if url.lower().endswith(ending):
             return _Unpacked(file, pieces(file))  # type: ignore[return-value]
     return file
 

@@ -153,3 +153,16 @@ def test_unequal_bitext_stops_the_build_naming_both_files(broken: Path, cli: Cli
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("datasets/*"))
     assert not list(tmp_path.glob("stages/*")), "told before anything is written"
+
+
+def test_a_wrong_name_stops_the_build_before_anything_is_read(broken: Path, cli: Cli, tmp_path: Path) -> None:
+    sources = {"documents": {"type": "documents", "path": "docs-*", "columns": {"text": "txet"}}}
+    recipe = write_recipe(
+        broken / "name.yaml", {"name": "name", "sources": sources, "pairs": {"sentences": {}, "word_drop": {}}}
+    )
+    done = cli("build", recipe, "--root", tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "sources.documents" in done.stderr
+    assert "no column 'txet' for text" in done.stderr
+    assert "there are text, url; did you mean 'text'?" in done.stderr
+    assert not list(tmp_path.glob("*")), "told before anything is written"

@@ -129,6 +129,14 @@ def test_parquet(read: Read, tmp_path: Path, kind: str) -> None:
             read(data, "b.parquet", columns={"left": "src"})
 
 
+def test_parquet_whose_writer_did_not_mark_its_strings(read: Read, tmp_path: Path) -> None:
+    table = pa.table({"de": [b"f\xc3\xbcnf", b"Ger\xe4t", b"drei"], "en": [b"five", b"device", None]})
+    pq.write_table(table, tmp_path / "made")
+    took = read((tmp_path / "made").read_bytes(), "a.parquet")
+    assert sides(took) == [("fünf", "five")]
+    assert took.faults() == [("row 1", "invalid_utf8"), ("row 2", "one_sided")]
+
+
 @pytest.mark.parametrize(
     ("name", "line"), [("a.tsv", "ä\tb"), ("a.src-tgt", "ä ||| b"), ("a.jsonl", '{"de": "ä", "en": "b"}')]
 )

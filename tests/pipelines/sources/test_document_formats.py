@@ -214,6 +214,17 @@ def test_damaged_archives(read: Read) -> None:
     assert [reason for _, reason in read(gzip.compress(b""), "a.warc.wet.gz").faults()] == ["empty_file"]
 
 
+def test_an_archive_that_holds_what_the_other_format_is_for(read: Read) -> None:
+    pytest.importorskip("resiliparse")
+    texts, pages = record("warcinfo", b"x") + record("conversion", b"a text"), page(b"<p>A page.</p>")
+    for data, kind in ((texts, "warc"), (pages, "wet")):
+        took = read(data, "a.gz.x", format=kind)
+        assert took.faults() == [("file", "no_documents")]
+        assert f"{data.count(b'WARC/1.0')} records, and no" in took.errors[0]["detail"]
+    for data, kind in ((texts, "wet"), (pages, "warc")):
+        assert len(read(data, "a.gz.x", format=kind).rows) == 1
+
+
 def test_warc(read: Read) -> None:
     pytest.importorskip("resiliparse")
     paragraph = "<p>The old harbour was quiet that morning. Only a few boats had come back before the storm.</p>"

@@ -16,6 +16,7 @@ from pipelines import storage
 from pipelines.sources.inputs import Inputs, find
 from pipelines.sources.reading import SourceError
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
+from pipelines.storage import StorageError
 
 Look = Callable[..., Inputs]
 
@@ -30,7 +31,7 @@ def look(tmp_path: Path) -> Look:
             source = BitextSource(type="bitext", left=path[0], right=path[1], languages=("de", "en"))
         else:
             model = DocumentsSource if kind == "documents" else ImageTextSource
-            source = model(type=kind, path=path, **fields)
+            source = model(type=kind, path=path, **({"format": "text"} if kind == "documents" else {}), **fields)
         folder = str(tmp_path / "data")
         return find("src", source, lambda p: p if "://" in p or p.startswith("/") else f"{folder}/{p}", str(tmp_path))
 
@@ -144,6 +145,26 @@ def test_a_missing_path_is_named_as_it_was_written(look: Look, tmp_path: Path, p
     assert f"sources.src: no file at '{tmp_path}/data/{written}' (written {written!r})" == str(caught.value)
 
 
+def test_a_missing_path_that_was_written_whole_is_named_once(look: Look, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        look(f"{tmp_path}/data/none.jsonl")
+    assert str(caught.value) == f"sources.src: no file at '{tmp_path}/data/none.jsonl'"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
+def test_a_root_that_cannot_be_written_is_not_the_sources_fault(tmp_path: Path) -> None:
+    write(tmp_path, a="1", b="1")
+    one = DocumentsSource(type="documents", path="a", format="text")
+    both = BitextSource(type="bitext", left="a", right="b", languages=("de", "en"))
+    for source in (one, both):
+        with pytest.raises(StorageError, match=r"under the root /proc/none: No such file.*--root") as caught:
+            find("src", source, lambda p: f"{tmp_path}/data/{p}", "/proc/none")
+        assert "sources" not in str(caught.value)
+    (tmp_path / "root" / "cache" / "fingerprints.json").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"under the root .*root: Is a directory"):
+        find("src", one, lambda p: f"{tmp_path}/data/{p}", str(tmp_path / "root"))
+
+
 def test_a_link_to_nothing_is_not_passed_over(look: Look, tmp_path: Path) -> None:
     write(tmp_path, a="1")
     (tmp_path / "data" / "b").symlink_to("gone")
@@ -156,6 +177,15 @@ def test_links_to_files_are_files(look: Look, tmp_path: Path) -> None:
     (tmp_path / "data" / "b").symlink_to("x/a")
     (tmp_path / "data" / "y").symlink_to("x")
     assert [path for path, _ in look(["*", "y/*"]).files] == ["b", "y/a"]
+
+
+def test_a_link_to_a_folder_above_it_gives_no_file_twice(look: Look, tmp_path: Path) -> None:
+    write(tmp_path, x__a="1", b="2")
+    (tmp_path / "data" / "x" / "up").symlink_to("..")
+    (tmp_path / "data" / "y").symlink_to("x")
+    (tmp_path / "data" / "x" / "self").symlink_to(".")
+    (tmp_path / "data" / "x" / "nowhere").symlink_to("nowhere")
+    assert [path for path, _ in look("**/[ab]").files] == ["b", "x/a", "y/a"]
 
 
 def test_brackets_in_a_name_that_there_is_are_no_pattern(look: Look, tmp_path: Path) -> None:
