@@ -67,10 +67,14 @@ class Site:
         """What is known of the finished shards of the long kind."""
         return [json.loads(path.read_text()) for path in self.root.glob(f"stages/render-{LONG}-*/records/*.json")]
 
-    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes], *, nodes: int = 1) -> None:
-        """Waits until so many shards of the long kind are there, from so many nodes."""
+    def wait_for_shards(self, count: int, process: subprocess.Popen[bytes], *, nodes: int = 1) -> set[str]:
+        """Waits until so many shards of the long kind are there, from so many nodes; gives these."""
         deadline = time.monotonic() + SECONDS
-        while len(found := self.records()) < count or len({record["node"] for record in found}) < nodes:
+        while True:
+            found = self.records()
+            seen = {str(record["node"]) for record in found}
+            if len(found) >= count and len(seen) >= nodes:
+                return seen
             assert process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)

@@ -48,7 +48,7 @@ def site(
 def test_three_nodes_one_of_which_is_killed(site: Site, many_shards: Version) -> None:
     """The job goes on with the nodes that are left: no shard is missing, none is there twice, each has the bytes of one node's."""
     build = site.start()
-    site.wait_for_shards(1, build, nodes=3)
+    seen = site.wait_for_shards(1, build, nodes=3)
     site.cluster.nodes[2].kill()
     made = site.finish(build)
     assert made.hashes() == many_shards.hashes()
@@ -57,7 +57,9 @@ def test_three_nodes_one_of_which_is_killed(site: Site, many_shards: Version) ->
     records = site.records()
     assert len(records) == sum(shard["kind"] == LONG for shard in made.manifest["shards"])
     by_node = Counter(record["node"] for record in records)
-    assert len(by_node) == 3, f"not all nodes rendered: {by_node}"
+    # A shard whose node was killed before it was told of is made again: its record may name another of the three.
+    assert len(seen) == 3
+    assert set(by_node) <= seen, f"a node that was not there: {by_node}"
     assert {job["status"] for job in site.jobs()} == {"SUCCEEDED"}
     token = Path(site.cluster.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
     texts = [path for path in site.root.rglob("*") if path.suffix in (".json", "") and path.is_file()]
