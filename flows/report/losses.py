@@ -42,4 +42,6 @@ def _question(manifest: DatasetManifest, source: str, rule: str) -> str:
     told = manifest.recipe.get("sources", {}).get(source, {})
     if rule == "wrong_language" and isinstance(told, dict) and told.get("type") == "bitext":
         return "; are its `languages` in the order of the files?"
+    if rule == "alone":
+        return "; they hold one sentence, which has no neighbour: is a line a whole paragraph?"
     return ""
