@@ -22,6 +22,8 @@ from typing import Any, BinaryIO
 
 from fsspec.core import url_to_fs
 
+from pipelines import walking
+
 _TEMPORARY = ".tmp-"
 _NAMES_FOLLOW: dict[int, bool] = {}  # device -> whether nameless files can be named there; each process tries once
 
@@ -145,7 +147,7 @@ def expand(pattern: str) -> list[str]:
     if is_local(pattern):
         path = str(local_path(pattern))
         plain = not globbing.has_magic(path) or Path(path).is_file()  # a file's own name may hold brackets
-        found = [path] if plain else sorted(globbing.glob(path, recursive=True))  # noqa: PTH207
+        found = [path] if plain else walking.matches(path)
         if plain and Path(path).is_dir():
             below = (file for file in Path(path).rglob("*") if not _is_hidden(file.relative_to(path).parts))
             found = sorted(str(file) for file in below)

@@ -24,6 +24,11 @@ SHARED = REPO.parent / "shared"
 _SERVER_STARTUP_SECONDS = 180
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no name of a test: gzip's hold the time, and two processes that share the tests must give them equal names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real samples; tests that need it are skipped where it is absent."""

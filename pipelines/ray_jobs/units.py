@@ -43,43 +43,30 @@ def run(
         JobError: A unit failed.
     """
     try:
-        yield from _run(function, job, units, rows, session, progress, stop, on_actors)
+        if isinstance(session, Cluster):
+            yield from session.run(function, job, units, progress, stop)
+            return
+        storage.make_folder(storage.join(job["folder"], "records"))
+        storage.sweep(storage.join(job["folder"], "records"))
+        done = count = 0
+        todo = []
+        for unit in units:
+            record = finished(job["folder"], unit["path"])
+            if record is None:
+                todo.append(unit)
+                continue
+            done, count = done + rows(record), count + 1
+            yield record
+        if progress is not None:
+            progress(done, count)
+        for record in run_tasks(session, function, job, todo, stop, on_actors=on_actors):
+            done, count = done + rows(record), count + 1
+            if progress is not None:
+                progress(done, count)
+            yield record
     finally:
         if on_actors:
             session.release_actors()
-
-
-def _run(
-    function: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
-    job: dict[str, Any],
-    units: list[dict[str, Any]],
-    rows: Callable[[dict[str, Any]], int],
-    session: Session | Cluster,
-    progress: Progress | None,
-    stop: threading.Event | None,
-    on_actors: bool,
-) -> Iterator[dict[str, Any]]:
-    if isinstance(session, Cluster):
-        yield from session.run(function, job, units, progress, stop)
-        return
-    storage.make_folder(storage.join(job["folder"], "records"))
-    storage.sweep(storage.join(job["folder"], "records"))
-    done = count = 0
-    todo = []
-    for unit in units:
-        record = finished(job["folder"], unit["path"])
-        if record is None:
-            todo.append(unit)
-            continue
-        done, count = done + rows(record), count + 1
-        yield record
-    if progress is not None:
-        progress(done, count)
-    for record in run_tasks(session, function, job, todo, stop, on_actors=on_actors):
-        done, count = done + rows(record), count + 1
-        if progress is not None:
-            progress(done, count)
-        yield record
 
 
 def in_order(records: Iterator[dict[str, Any]], units: list[dict[str, Any]], done: str) -> list[dict[str, Any]]:

@@ -154,7 +154,7 @@ def _look_at_tar(found: _File, source: DocumentsSource) -> None:
         contextlib.suppress(EOFError, OSError, zstandard.ZstdError),
     ):  # reading will tell
         packed = unpacked(raw, f"{url}.gz" if url.lower().endswith(".tgz") else url)
-        for item in read_tar(Bounded(packed, _TAR_BYTES), max_member_bytes=None):  # type: ignore[arg-type]
+        for item in read_tar(Bounded(packed, _TAR_BYTES), max_member_bytes=None):
             if isinstance(item, Damage) or item.file is None:
                 continue
             if not documents.is_member(source, item.name):

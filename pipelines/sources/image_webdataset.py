@@ -111,7 +111,7 @@ def _first_samples(source: ImageTextSource, url: str) -> Iterator[dict[str, Memb
     sample: dict[str, Member] = {}
     current, count = "", 0
     with storage.open_read(url) as file, contextlib.suppress(EOFError, OSError):
-        for item in read_tar(Bounded(file, _LOOK_BYTES), max_member_bytes=source.max_record_bytes):  # type: ignore[arg-type]
+        for item in read_tar(Bounded(file, _LOOK_BYTES), max_member_bytes=source.max_record_bytes):
             if isinstance(item, Damage):
                 continue
             key, extension = _split(item.name)

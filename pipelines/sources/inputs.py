@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines import storage
 from pipelines.manifest import digest_of
-from pipelines.sources import agreement, bitext, first_records, image_text, walking
+from pipelines.sources import agreement, bitext, first_records, image_text
 from pipelines.sources.reading import SourceError, relative
 from pipelines.sources.spec import BitextSource, ImageTextSource, Source
 
@@ -97,7 +97,7 @@ def find(name: str, source: Source, locate: Any, root: str) -> Inputs:
     urls: list[str] = []
     for written, pattern in zip(patterns, located, strict=True):
         try:
-            found = walking.expand(pattern)
+            found = storage.expand(pattern)
         except storage.StorageError as error:
             said = "" if repr(written) in str(error) else f" (written {written!r})"
             raise SourceError(f"sources.{name}: {error}{said}") from error

@@ -161,7 +161,8 @@ class Bounded:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._left = file, size
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, `size` at most; none at the end."""
         data = self._file.read(min(size, self._left))
         self._left -= len(data)
         return data

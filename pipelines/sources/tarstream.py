@@ -11,7 +11,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK  # archives are filled up with zeros to a multiple of this
@@ -113,9 +113,16 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+class Readable(Protocol):
+    """What a tar is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, `size` at most; none at the end."""
+
+
 @dataclass(slots=True)
 class _Stream:
-    file: BinaryIO
+    file: Readable
     position: int = field(default=0)
 
     def take(self, count: int) -> bytes:
@@ -163,7 +170,7 @@ class _MemberFile:
         """Nothing: the archive's reader closes its file."""
 
 
-def read_tar(file: BinaryIO, *, max_member_bytes: int | None) -> Iterator[Member | Damage]:
+def read_tar(file: Readable, *, max_member_bytes: int | None) -> Iterator[Member | Damage]:
     """Walks a tar stream.
 
     Args:

@@ -1,4 +1,4 @@
-"""Files that a pattern with `**` names, where links may lead back to a folder above them."""
+"""Local files that a pattern names, where links may lead back to a folder above them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,22 @@ import glob
 import os
 from collections.abc import Iterator
 
-from pipelines import storage
-
 _ANY = "/**/"
 
 
-def expand(pattern: str) -> list[str]:
-    """As `storage.expand`, each file once: a link to a folder that the link itself is in is not followed.
+def matches(pattern: str) -> list[str]:
+    """What a pattern names, sorted, each once; a link to a folder that the link itself is in is not followed.
 
     The library's own `**` goes round such a link 40 times, and with two of them it does not come to an end.
 
-    Raises:
-        StorageError: Nothing is there.
+    Args:
+        pattern: A glob; `**` between slashes stands for any folders, hidden ones left out.
     """
     if pattern.endswith(_ANY.rstrip("/")):
         pattern += "/*"
-    if not storage.is_local(pattern) or _ANY not in pattern or os.path.isfile(pattern):  # noqa: PTH113
-        return storage.expand(pattern)
-    files = [name for name in sorted(set(_found(pattern))) if os.path.isfile(name) or _is_gone(name)]  # noqa: PTH113
-    if not files:
-        raise storage.StorageError(f"no file at {pattern!r}")
-    return [url for name in files for url in storage.expand(name)]
-
-
-def _is_gone(name: str) -> bool:
-    return not os.path.exists(name)  # noqa: PTH110  (a link to nothing, of which `storage.expand` tells)
+    if _ANY not in pattern:
+        return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (a pattern that is absolute)
+    return sorted(set(_found(pattern)))
 
 
 def _found(pattern: str) -> Iterator[str]:
@@ -46,7 +37,7 @@ def _found(pattern: str) -> Iterator[str]:
 def _folders(folder: str, above: frozenset[str]) -> Iterator[str]:
     """A folder and all below it that are not hidden, as `**` takes them."""
     real = os.path.realpath(folder)
-    if real in above or not os.path.isdir(folder):  # noqa: PTH112
+    if real in above or not os.path.isdir(folder):  # noqa: PTH112 (a pattern has thousands of these)
         return
     yield folder
     with os.scandir(folder) as entries:
