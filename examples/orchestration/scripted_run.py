@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 QUICKSTART = REPO / "examples" / "quickstart"
 END_SECONDS = 10
+BUSY_SECONDS = 60
 
 
 def free_port() -> int:
@@ -87,12 +90,27 @@ def worker_words() -> list[str]:
     return prefect("worker", "start", "--pool", "pixelpairs", "--type", "process", "--limit", "4")
 
 
-def ask(api: str, path: str, words: dict[str, Any] | None = None) -> Any:
-    """One request to the server's API."""
+def ask(api: str, path: str, words: dict[str, Any] | None = None, *, method: str | None = None) -> Any:
+    """One request to the server's API; gives its answer, None where it says nothing.
+
+    Answers of 503 are asked again, as Prefect's own clients do: the server says so when its database was locked, and has undone the
+    request. SQLite locks at once when a transaction that has read wants to write after another.
+
+    Raises:
+        urllib.error.HTTPError: The server refused, or was locked for longer than BUSY_SECONDS.
+    """
     data = json.dumps(words).encode() if words is not None else None
-    request = urllib.request.Request(f"{api}{path}", data=data, headers={"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (a server of ours)
-        return json.load(answer)
+    headers = {"Content-Type": "application/json"}
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        request = urllib.request.Request(f"{api}{path}", data=data, headers=headers, method=method)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (a server of ours)
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            if error.code != http.HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
 
 
 def wait_for(what: str, found: Callable[[], Any], seconds: float, children: list[subprocess.Popen[bytes]]) -> Any:
@@ -210,7 +228,7 @@ def main() -> None:
             name: training[name] for name in ("id", "name", "parameters", "total_run_time", "state_name")
         }
         for deployment in ask(api, "/deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}}):
-            ask_patch(api, f"/deployments/{deployment['id']}", {"paused": True})
+            ask(api, f"/deployments/{deployment['id']}", {"paused": True}, method="PATCH")
         _report(root, seen)
         if given.keep:
             print(f"look at {api.removesuffix('/api')}; Ctrl-C ends it", flush=True)
@@ -228,15 +246,6 @@ def _report(root: Path, seen: dict[str, Any]) -> None:
     seen["version"] = str(pointer.parent / champion["version"])
     seen["outcome"] = json.loads(outcomes[0].read_text()) if outcomes else None
     print(json.dumps(seen, indent=1), flush=True)
-
-
-def ask_patch(api: str, path: str, words: dict[str, Any]) -> None:
-    """One change by the server's API."""
-    request = urllib.request.Request(  # noqa: S310
-        f"{api}{path}", data=json.dumps(words).encode(), headers={"Content-Type": "application/json"}, method="PATCH"
-    )
-    with urllib.request.urlopen(request, timeout=60):  # noqa: S310
-        pass
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,11 @@ def _load_script() -> Any:
 
 
 script = _load_script()
+
+
+def ask(api: str, path: str, words: dict[str, Any] | None = None) -> Any:
+    """One request to a server's API, asked again where the server was busy."""
+    return script.ask(api, path, words)
 
 
 @dataclass
@@ -80,17 +84,17 @@ class Orchestra:
 
     def start_run(self, deployment: str, parameters: dict[str, Any]) -> str:
         """Starts a run of a deployment, `flow/name`; gives its id."""
-        found = script.ask(self.api, f"/deployments/name/{deployment}")
-        words = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return str(script.ask(self.api, f"/deployments/{found['id']}/create_flow_run", words)["id"])
+        found = ask(self.api, f"/deployments/name/{deployment}")
+        words = {"parameters": parameters, "state": {"type": "SCHEDULED"}, "idempotency_key": str(uuid.uuid4())}
+        return str(ask(self.api, f"/deployments/{found['id']}/create_flow_run", words)["id"])
 
     def state(self, run: str) -> str:
         """A run's state, as CANCELLED."""
-        return str(script.ask(self.api, f"/flow_runs/{run}")["state_type"])
+        return str(ask(self.api, f"/flow_runs/{run}")["state_type"])
 
     def set_state(self, run: str, state: str) -> None:
         """Sets a run's state, as a person does or an automation."""
-        script.ask(self.api, f"/flow_runs/{run}/set_state", {"state": {"type": state}, "force": True})
+        ask(self.api, f"/flow_runs/{run}/set_state", {"state": {"type": state}, "force": True})
 
     def wait_for_state(self, run: str, *states: str, seconds: float = SECONDS) -> str:
         """Waits until a run is in one of some states."""
@@ -167,13 +171,5 @@ def wait(what: str, found: Callable[[], Any], seconds: float = SECONDS) -> Any:
 
 def events(api: str, name: str) -> list[dict[str, Any]]:
     """Events of a name that the server has."""
-    found = script.ask(api, "/events/filter", {"filter": {"event": {"name": [name]}}})
+    found = ask(api, "/events/filter", {"filter": {"event": {"name": [name]}}})
     return list(found["events"])
-
-
-def post(url: str, words: dict[str, Any]) -> Any:
-    """Posts JSON and gives what comes back."""
-    data = json.dumps(words).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (loopback)
-        return json.loads(answer.read() or b"null")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from pipelines.dataset import DatasetError
 from pipelines.train.run import TrainError, train
 from pipelines.train.spec import TrainerSpec
 from tests.e2e.conftest import Cli, Undisturbed, write_recipe
+from tests.e2e.prefect_site import events, wait
 
 pytestmark = pytest.mark.engine
 
@@ -34,15 +33,6 @@ def _spec(program: str = TRAINER) -> dict[str, Any]:
     return {"argv": ["{python}", "-c", program, "{dataset}", "{out}", "{manifest_sha256}", "{mix}"]}
 
 
-def _events(environment: dict[str, str], name: str) -> list[dict[str, Any]]:
-    words = json.dumps({"filter": {"event": {"name": [name]}}}).encode()
-    request = urllib.request.Request(  # noqa: S310 (loopback, from our own fixture)
-        environment["PREFECT_API_URL"] + "/events/filter", data=words, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        return list(json.load(answer)["events"])
-
-
 def test_promotion_emits_the_event_and_training_runs(
     undisturbed: Undisturbed, small_input: Path, cli: Cli, prefect_environment: dict[str, str]
 ) -> None:
@@ -59,15 +49,14 @@ def test_promotion_emits_the_event_and_training_runs(
     assert outcome["result"]["sha256"] == promoted["manifest_sha256"]
     manifest = json.loads((version / "MANIFEST.json").read_text())
     assert outcome["result"]["samples"] == sum(shard["samples"] for shard in manifest["shards"])
+
     # The server takes events in by itself, some time after they were sent.
-    deadline = time.monotonic() + 60
-    events: list[dict[str, Any]] = []
-    while not events and time.monotonic() < deadline:
-        found = _events(prefect_environment, "pixelpairs.dataset.promoted")
-        events = [event for event in found if event["payload"]["version"] == promoted["version"]]
-        time.sleep(0.5)
-    assert events, "the server did not get the event"
-    assert events[0]["payload"]["sha256"] == promoted["manifest_sha256"]
+    def promotions() -> list[dict[str, Any]] | None:
+        found = events(prefect_environment["PREFECT_API_URL"], "pixelpairs.dataset.promoted")
+        return [event for event in found if event["payload"]["version"] == promoted["version"]] or None
+
+    event, *_ = wait("the event of the promotion", promotions, 60)
+    assert event["payload"]["sha256"] == promoted["manifest_sha256"]
     again = cli("build", path, "--root", undisturbed.root)
     assert again.returncode == 0
     assert "train: already done" in again.stdout

@@ -19,7 +19,7 @@ import yaml
 
 from tests.conftest import REPO
 from tests.e2e.conftest import Cli, Undisturbed, Version, command, write_recipe
-from tests.e2e.prefect_site import SECONDS, Orchestra, events, post, postgresql, wait
+from tests.e2e.prefect_site import SECONDS, Orchestra, ask, events, postgresql, wait
 from tests.e2e.sites import LONG, Site, link_stages, many_shards_recipe
 from tests.ray_cluster import RayCluster
 
@@ -69,7 +69,7 @@ def test_a_run_shows_its_artifacts(undisturbed: Undisturbed, prefect_environment
     api, name = prefect_environment["PREFECT_API_URL"], undisturbed.version.manifest["name"]
 
     def artifacts(**wanted: Any) -> list[dict[str, Any]]:
-        return post(f"{api}/artifacts/filter", {"artifacts": wanted, "sort": "CREATED_DESC"})
+        return ask(api, "/artifacts/filter", {"artifacts": wanted, "sort": "CREATED_DESC"})
 
     # Other builds of this recipe on the same server have failed on purpose: what counts is the run that made this version.
     reports = artifacts(key={"any_": [f"{name}-report"]})
@@ -195,7 +195,7 @@ def test_promotion_waits_for_a_person(
 
     def paused() -> Any:
         assert build.poll() is None
-        found = post(f"{api}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}})
+        found = ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}})
         return next((run for run in found if run["parameters"].get("recipe") == str(path)), None)
 
     run = wait("the question", paused)
@@ -203,9 +203,8 @@ def test_promotion_waits_for_a_person(
     assert list(folder.glob("*/MANIFEST.json")), "published"
     assert not (folder / "champion.json").exists(), "not yet in use"
     # What the page's form sends.
-    answer = post(
-        f"{api}/flow_runs/{run['id']}/resume", {"run_input": {"promote": True, "note": "looked at the sheet"}}
-    )
+    words = {"run_input": {"promote": True, "note": "looked at the sheet"}}
+    answer = ask(api, f"/flow_runs/{run['id']}/resume", words)
     assert answer["status"] == "ACCEPT"
     said, _ = build.communicate(timeout=SECONDS)
     assert build.returncode == 0, said
@@ -229,9 +228,9 @@ def test_a_grid_is_started_once(
     ]
     listed, started, again = cli(*grid), cli(*grid, "--start"), cli(*grid, "--start")
     api = prefect_environment["PREFECT_API_URL"]
-    runs = post(f"{api}/flow_runs/filter", {"flow_runs": {"tags": {"all_": ["backfill"]}}})
+    runs = ask(api, "/flow_runs/filter", {"flow_runs": {"tags": {"all_": ["backfill"]}}})
     for run in runs:  # no worker of a later test shall find them
-        post(f"{api}/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+        ask(api, f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
     assert listed.stdout.count("to start") == 3, listed.stdout + listed.stderr
     assert started.stdout.count("Started") == 3, started.stdout + started.stderr
     assert "Started" not in again.stdout
