@@ -24,6 +24,7 @@ from benchmarks.made_pairs import write_version
 from pipelines.train.reference.config import TrainConfig
 from pipelines.train.reference.metrics import METRICS, read_metrics
 from pipelines.train.reference.trainer import train
+from pipelines.train.reference.version import TRAIN, open_version
 
 
 def one(config: TrainConfig) -> dict[str, Any] | None:
@@ -79,8 +80,12 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         most = min(given.most, 16384)
         folder = given.dataset or write_version(Path(scratch) / "v", photographs=max(64, most), texts=max(64, most))
+        pairs = sum(shard.samples for shard in open_version(folder).shards if shard.split == TRAIN)
         batch = given.batch
         while batch <= given.most:
+            if batch > pairs:
+                print(f"batch {batch}: the version has {pairs} pairs; --dataset names a larger one")
+                break
             figures = one(TrainConfig(
                 dataset=folder, out=Path(scratch) / f"out-{batch}", model=given.model, size=given.size, batch_size=batch,
                 chunk=given.chunk, steps=given.steps, workers=given.workers, decode_threads=given.decode_threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.train.reference.decode import Decoder
+from pipelines.train.reference.decode import Batch, Decoder
 from pipelines.train.reference.distributed import World
 from pipelines.train.reference.loss import Objective, standardised, unit
 from pipelines.train.reference.metrics import EventFile
@@ -21,7 +22,7 @@ from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.plan import Order, Plan
 from pipelines.train.reference.retrieval import recalls
 from pipelines.train.reference.shards import Shards
-from pipelines.train.reference.step import Embedder, StepOptions, backward
+from pipelines.train.reference.step import Embedder, Part, StepOptions, backward
 from pipelines.train.reference.usage import flops_per_picture
 from pipelines.train.reference.version import open_version
 from pipelines.train.reference.weights import load_tower, save_tower
@@ -233,3 +234,30 @@ def test_event_files_are_tensorboards(tmp_path):
 
     crc = 0xE3069283
     assert _masked_crc(b"123456789") == struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.5])
+@pytest.mark.parametrize("chunk", [0, 5])
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "muon"])
+def test_a_step_stays_on_its_device(optimiser, loss, chunk, keep, monkeypatch):
+    """Tensors of a device that holds no values stand for a GPU's: an operation on one of these and one of the CPU's fails."""
+    device = torch.device("meta")
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # which knows real devices only
+    with device:
+        tower = make_tower("tiny", rows=2, columns=2)
+        pairs, photos, texts, pictures = torch.zeros(8), torch.zeros(4), torch.zeros(12), torch.arange(16)
+        batch = Batch(
+            1, ("image_alt", "sentences"), pairs.long(), torch.zeros(4, 32, 32, 3, dtype=torch.uint8),
+            torch.zeros(12, 32, 32, dtype=torch.uint8), texts.long(), *(pairs.long() for _ in range(4)), pictures,
+        )  # fmt: skip
+    tower.recompute = chunk > 0
+    step = chunk or len(texts)
+    parts = [Part(True, part, 0) for part in pictures[: len(photos)].split(step)]
+    parts += [Part(False, part, 32) for part in pictures[len(photos) :].split(step)]
+    embedder = Embedder(tower, StepOptions(chunk, False, keep, keep))
+    monkeypatch.setattr(embedder, "parts", lambda _: parts)  # it looks at values
+    rows = backward(embedder, Objective(loss), batch, World(0, 1, device), standardise=0.5)
+    make_optimiser(optimiser, tower.named_parameters(), weight_decay=0.1).step()
+    assert rows.device == device
+    assert all(p.grad is not None and p.grad.device == device for n, p in tower.named_parameters() if n != "bias")

@@ -350,10 +350,13 @@ def test_the_recipe_of_clippo_is_one():
     assert (config.model, config.batch_size, config.optimiser, config.blank) == ("B/16", 10240, "adafactor", "see")
 
 
-def test_training_benchmark_runs_at_toy_size(capsys):
+def test_training_benchmark_runs_at_toy_size(tmp_path, capsys):
     from benchmarks.bench_trainer import main as bench
+    from benchmarks.made_pairs import write_version
 
-    assert bench(["--toy"]) == 0
+    small = write_version(tmp_path / "v", photographs=8, texts=0)  # fewer than the second batch
+    assert bench(["--toy", "--dataset", str(small)]) == 0
     said = capsys.readouterr().out
-    assert "tiny 32 px batch 16" in said
+    assert "tiny 32 px batch 8" in said
     assert "pairs/s" in said
+    assert "batch 16: the version has 8 pairs" in said
