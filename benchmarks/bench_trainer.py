@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.made_pairs import write_version
-from pipelines.train.reference.config import TrainConfig
+from pipelines.train.reference.config import OutOfMemoryError, TrainConfig
 from pipelines.train.reference.metrics import METRICS, read_metrics
 from pipelines.train.reference.trainer import train
 from pipelines.train.reference.version import TRAIN, open_version
@@ -34,7 +34,7 @@ def one(config: TrainConfig) -> dict[str, Any] | None:
         torch.cuda.reset_peak_memory_stats()
     try:
         result = train(config)
-    except torch.OutOfMemoryError:
+    except OutOfMemoryError:
         return None
     rows = read_metrics(config.out / METRICS)
     begin, end = rows[len(rows) // 2 - 1], rows[-1]

@@ -21,6 +21,9 @@ def main() -> int:
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: None)
     code = subprocess.call(words, stdin=subprocess.DEVNULL)
+    if code < 0:  # a command that was killed could say nothing itself
+        why = ", as the kernel does when the machine's memory is full" if code == -signal.SIGKILL else ""
+        print(f"ended by signal {-code} ({signal.strsignal(-code)}){why}", flush=True)
     path = Path(place)
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps({"code": code}))

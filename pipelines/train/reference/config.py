@@ -17,6 +17,10 @@ class TrainingError(Exception):
     """Training cannot go on; the message says at which step and why."""
 
 
+class OutOfMemoryError(TrainingError):
+    """The device's memory, or the machine's, does not suffice."""
+
+
 class TrainConfig(BaseModel):
     """A run. Frozen; a value out of its bounds is a `pydantic.ValidationError`."""
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.train.reference import checkpoint as checkpoints
-from pipelines.train.reference.config import TrainConfig, TrainingError
+from pipelines.train.reference.config import OutOfMemoryError, TrainConfig, TrainingError
 from pipelines.train.reference.decode import Batch
 from pipelines.train.reference.distributed import World, join
 from pipelines.train.reference.evaluate import Evaluation, measure
@@ -27,7 +27,7 @@ from pipelines.train.reference.progress import Progress, loss_of_chance
 from pipelines.train.reference.report import write_report
 from pipelines.train.reference.split import make_split
 from pipelines.train.reference.step import Embedder, StepOptions, backward
-from pipelines.train.reference.usage import peak_memory, training_flops
+from pipelines.train.reference.usage import is_out_of_memory, peak_memory, training_flops
 from pipelines.train.reference.version import open_version, resolve_mix
 from pipelines.train.reference.weights import save_tower
 from pipelines.train.reference.zero_shot import read_classes
@@ -48,6 +48,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     Raises:
         DataError: The version cannot be trained on.
+        OutOfMemoryError: Memory does not suffice.
         TrainingError: The loss is no number, or the folder holds another run's checkpoints.
         ValueError: A name, a size or a number of workers does not fit.
         WorkerLostError: Another worker ended or fell silent.
@@ -57,8 +58,22 @@ def train(config: TrainConfig) -> dict[str, Any]:
     world = join(config.device, timeout_seconds=config.timeout_seconds)
     try:
         return _Run(config, world).run()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(_too_large(config, world)) from error
     finally:
         world.close()
+
+
+def _too_large(config: TrainConfig, world: World) -> str:
+    """What to do where memory does not suffice; both ways give the same steps."""
+    ways = [f"a smaller --chunk than {config.chunk}" if config.chunk else "--chunk (256, say)"]
+    ways += [] if config.recompute else ["--recompute"]
+    return (
+        f"{world.device} has not enough memory for a batch of {config.batch_size} pairs of {config.model} at {config.size} px; "
+        f"try {' or '.join(ways)}, which give the same steps, or a smaller --batch-size"
+    )
 
 
 class _Run:

@@ -1,4 +1,4 @@
-"""How well a device is used: peak memory, and the share of its arithmetic that the model's own work takes (MFU)."""
+"""How well a device is used: memory, and the share of its arithmetic that the model's own work takes (MFU)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a tensor, on a GPU or a CPU, or an array found no room."""
+    # PyTorch has an error of its own for GPUs only.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: " in str(error)
 
 
 def flops_per_picture(config: TowerConfig, tokens: float) -> float:

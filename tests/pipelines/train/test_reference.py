@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.train.reference.__main__ import main
 from pipelines.train.reference.checkpoint import FOLDER, listed
@@ -193,6 +194,36 @@ def test_a_changed_a_cut_and_a_missing_shard_are_refused(small, tmp_path, capsys
         assert message in said
         assert "sentences-000001.tar" in said
         assert not (out / "result.json").exists()
+
+
+def _no_room_on_a_gpu(*_, **__):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def _no_room(*_, **__):
+    torch.empty(1 << 55, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("step", [_no_room_on_a_gpu, _no_room])
+def test_too_large_a_batch_is_told_what_helps(step, small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipelines.train.reference.trainer.backward", step)
+    words = [
+        "--dataset",
+        str(small),
+        "--out",
+        str(tmp_path / "out"),
+        "--steps",
+        "1",
+        "--batch-size",
+        "8",
+        "--size",
+        "32",
+    ]
+    assert main(words) == 1
+    assert "not enough memory for a batch of 8 pairs" in (said := capsys.readouterr().err)
+    assert "try --chunk (256, say) or --recompute" in said
+    assert main([*words, "--chunk", "4", "--recompute"]) == 1
+    assert "try a smaller --chunk than 4, which" in capsys.readouterr().err
 
 
 def test_unknown_kind_wrong_manifest_and_no_version_are_clear_errors(small, tmp_path, capsys):

@@ -76,6 +76,7 @@ def test_a_job_that_breaks_or_is_killed_by_others_has_failed(launcher: LocalLaun
     """A trainer that the kernel kills for its memory was not cancelled."""
     handle = launcher.submit(run(code))
     assert followed(launcher, handle) is State.FAILED
+    assert ("ended by signal 9 (Killed)" in launcher.logs(handle)) == ("kill" in code)
 
 
 def test_a_program_that_is_not_there(launcher: LocalLauncher) -> None:
