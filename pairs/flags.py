@@ -48,10 +48,13 @@ CODE: Final = r"^[A-Za-z]{0,6}[-_./#]?[0-9][0-9A-Z._/#-]{2,}$|^[A-Z0-9]+[-_./]?[
 """A stock code: one token of capitals and digits."""
 CAMERA_TITLE: Final = r"^(?:DSC|IMG|Picture)|^(?i:image)$"
 """Titles that LiT leaves out (appendix E), as printed there."""
+_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+"""Scripts without spaces: a comma, stop or plus between their letters is a sentence's, and joins no words."""
+_SPACED: Final = rf"[^\pM\pP\pS\pZ\pC{_UNSPACED}]"  # a letter or digit of any other script
 SLUG: Final = (
     r"^[^\s]*[\pL\pN]_+[\pL\pN][^\s]*$"  # a_b
-    r"|^[^\s]*[\pL\pN](?:[-+,.~][\pL\pN]+){3,}[^\s]*$"  # a-b-c-d, A+b+c+d, A,b,c,d
-    r"|^[\p{Ll}\p{Lo}\pN]+(?:-[\p{Ll}\p{Lo}\pN]+){2,}[-.]?$"  # a-b-c in small letters only
+    rf"|^[^\s{_UNSPACED}]*{_SPACED}(?:[-+,.~]{_SPACED}+){{3,}}[^\s{_UNSPACED}]*$"  # a-b-c-d, A+b+c+d, A,b,c,d
+    r"|^[\p{Ll}\p{Lo}\pM\pN]+(?:-[\p{Ll}\p{Lo}\pM\pN]+){2,}[-.]?$"  # a-b-c in small letters only
     r"|%20[^\s]|%[CDE][0-9A-F]%[89AB][0-9A-F]"  # percent-encoded
 )
 MARKUP: Final = (
