@@ -77,6 +77,17 @@ TEMPLATE: Final = (
     r"|(?i:^(?:undefined|null|nan|n/?a|todo|tbd|test|untitled|unnamed|alt|alt[ -]?text|title|caption|description)$)"
     r"|(?i:\bundefined undefined\b|\bnull null\b|\balt ?text ?(?:here|goes here)\b)|\$[a-z]+(?:->|\.|_)[a-z]"
 )
+PLACE_HOLDER: Final = (
+    r"(?:^|[^\pN%])%(?:[0-9]+\$)?(?:[-+#0]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|h|ll|l|L|z|j|t)?[dsufxXc]|[ipg]|l[iog])\b"  # C
+    r"|%(?:[0-9]+\$)?@"  # Objective-C
+    r"|%\([A-Za-z_]\w*\)[sdifr]\b|\{[0-9]*\}|\{[A-Za-z_][\w.]*(?:[:!][^{}]*)?\}"  # Python, C#, ICU
+    r"|\$\{[^}]*\}|(?:^|[^\pL\pN$_])\$[a-z_][A-Za-z0-9_]*"  # shells, Perl, PHP
+    r"|@[A-Z][A-Z_]+@|(?:^|[^\pL\pN])&[A-Za-z][\w.-]+;"  # autoconf; an entity that a manual declares itself
+)
+"""What a program puts a value into before it shows the text; message catalogues (gettext, Qt; in OPUS GNOME, KDE4, Ubuntu, PHP)
+are full of it."""
+NUMBERED: Final = r"(?:^|[^\pN%])%L?[1-9]\b"
+"""Qt's place holders; in Turkish and Basque a share of a hundred, so that both sides must hold one."""
 MOJIBAKE: Final = (
     r"\x{FFFD}|ï¿½|[\x{80}-\x{9F}]"
     r"|[ÂÃ][\x{A0}-\x{BF}\x{201A}\x{201E}\x{2020}\x{2021}\x{2030}\x{20AC}\x{2122}]|â€|Ã[a-zà-ÿ]?Â|[ÐÑ][\x{A0}-\x{BF}\x{152}-\x{192}\x{2018}-\x{2122}]\p{Any}?[ÐÑ]"
@@ -123,6 +134,11 @@ def markup(texts: pa.StringArray) -> pa.BooleanArray:
 def template(texts: pa.StringArray) -> pa.BooleanArray:
     """A place holder that was never filled: `%name`, `{{title}}`, `undefined`, lorem ipsum."""
     return found(texts, TEMPLATE)
+
+
+def place_holder(texts: pa.StringArray) -> pa.BooleanArray:
+    """A place holder of a program's message: `%s`, `%1$d`, `{name}`, `$unit`."""
+    return found(texts, PLACE_HOLDER)
 
 
 def mojibake(texts: pa.StringArray) -> pa.BooleanArray:
