@@ -144,6 +144,10 @@ class _Run:
             return {}
         save_tower(config.out / WEIGHTS, self.tower)
         evaluation = self._measure()
+        if config.classes is not None and not evaluation.zero_shot:
+            print(
+                f"note: no held-out photograph is of one class of {config.classes}: nothing was classified", flush=True
+            )
         result = {**self.progress.summary(), **evaluation.entries(), **self._facts(loss_of_chance(config, self.plan))}
         if config.report:
             write_report(config.out, result, evaluation, self.decoder, read_metrics(config.out / METRICS))
