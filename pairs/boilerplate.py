@@ -59,7 +59,34 @@ gambar | foto profil | cari | tutup | beranda | memuat | iklan | hình ảnh | �
 โลโก้ | ค้นหา | 图片 | 图像 | 照片 | 图标 | 头像 | 标志 | 搜索 | 关闭 | 首页 | 加载中 | 广告 | 更多 | 返回顶部 |
 二维码 | 微信 | 微博 | 圖片 | 搜尋 | 關閉 | 首頁 | 廣告 | 画像 | 写真 | ロゴ | アイコン | 検索 | 閉じる | ホーム |
 読み込み中 | 広告 | もっと見る | トップページ | 이미지 | 사진 | 로고 | 아이콘 | 검색 | 닫기 | 홈 | 광고 | 더보기 |
-चित्र | छवि | लोगो | तस्वीर
+चित्र | छवि | लोगो | तस्वीर |
+note | notes | tip | tips | hint | warning | caution | important | hinweis | anmerkung | tipp | warnung | achtung |
+vorsicht | wichtig | remarque | astuce | avertissement | attention | nota | consejo | advertencia | aviso |
+importante | dica | suggerimento | avviso | avvertimento | attenzione | opmerking | waarschuwing | belangrijk |
+uwaga | wskazówka | ostrzeżenie | ważne | poznámka | varování | důležité | upozornění | upozornenie | примечание |
+замечание | совет | предупреждение | внимание | важно | примітка | порада | попередження | увага | бележка |
+напомена | упозорење | napomena | upozorenje | savjet | opomba | opozorilo | namig | avertisment | notă | sfat |
+megjegyzés | figyelem | figyelmeztetés | huomautus | vihje | varoitus | tärkeää | obs | anmärkning | notering |
+varning | viktigt | bemærk | advarsel | merknad | σημείωση | συμβουλή | υπόδειξη | προειδοποίηση | προσοχή | ipucu |
+uyarı | önemli | ملاحظة | تحذير | تنبيه | نصيحة | یادداشت | نکته | هشدار | توجه | הערה | אזהרה | טיפ | नोट |
+टिप्पणी | चेतावनी | सुझाव | หมายเหตุ | คำเตือน | ghi chú | lưu ý | cảnh báo | mẹo | catatan | peringatan | 注意 |
+注記 | 警告 | ヒント | 備考 | 重要 | 注释 | 提示 | 備註 | 참고 | 주의 | 경고 | 알림 | 도움말 | up | to top |
+übersicht | haut de page | arriba | atrás | volver | voltar | acima | indietro | avanti | inizio | omhoog | terug |
+w górę | do góry | wstecz | dalej | powrót | nahoru | zpět | domov | ďalej | späť | ďalší | predchádzajúci |
+наверх | вверх | начало | след. | пред. | следующая | предыдущая | следующий | предыдущий | вперёд | на главную |
+вгору | догори | далі | наступна | попередня | головна | пошук | зображення | нагоре | напред | търсене | напријед |
+претрага | почетна | naprijed | natrag | sljedeće | prethodno | početna | pretraži | naprej | nazaj | iskanje |
+înainte | înapoi | următorul | anteriorul | acasă | căutare | imagine | előre | vissza | fel | következő | előző |
+főoldal | kezdőlap | keresés | kép | fotó | seuraava | edellinen | takaisin | ylös | etusivu | haku | hae | kuva |
+valokuva | nästa | föregående | tillbaka | uppåt | startsida | sök | næste | forrige | tilbage | tilbake | neste |
+forside | søg | søk | billede | bilde | επόμενο | προηγούμενο | πίσω | επάνω | πάνω | αρχή | αρχική | αναζήτηση |
+εικόνα | εικονίδιο | φωτογραφία | sonraki | önceki | geri | ileri | yukarı | başa dön | paylaş | simge | التالي |
+السابق | رجوع | أعلى | أيقونة | بعدی | قبلی | پیشین | بازگشت | بالا | جستجو | نماد | הבא | הקודם | חזרה | למעלה |
+דף הבית | סמל | अगला | पिछला | वापस | मुख्य पृष्ठ | खोज | ถัดไป | ก่อนหน้า | กลับ | หน้าแรก | ไอคอน | tiếp |
+tiếp theo | trước | quay lại | lên | biểu tượng | selanjutnya | berikutnya | sebelumnya | kembali | ikon | ikona |
+ikoon | icono | ícone | icône | icona | pictogram | ikoni | ikone | 上一页 | 下一页 | 上一級 | 上一级 | 上一頁 |
+下一頁 | 返回 | 起始页 | 主页 | 主頁 | 圖示 | 圖標 | 圖像 | 載入中 | 更多內容 | 次へ | 前へ | 戻る | 上に戻る |
+上へ | 先頭へ | 読込中 | 共有 | 다음 | 이전 | 뒤로 | 위로 | 처음으로 | 돌아가기 | 로딩 중
 """
 LISTED: Final[frozenset[str]] = frozenset(" ".join(text.split()) for text in _TEXTS.split("|"))
 

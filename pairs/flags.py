@@ -48,10 +48,13 @@ CODE: Final = r"^[A-Za-z]{0,6}[-_./#]?[0-9][0-9A-Z._/#-]{2,}$|^[A-Z0-9]+[-_./]?[
 """A stock code: one token of capitals and digits."""
 CAMERA_TITLE: Final = r"^(?:DSC|IMG|Picture)|^(?i:image)$"
 """Titles that LiT leaves out (appendix E), as printed there."""
+_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+"""Scripts without spaces: a comma, stop or plus between their letters is a sentence's, and joins no words."""
+_SPACED: Final = rf"[^\pM\pP\pS\pZ\pC{_UNSPACED}]"  # a letter or digit of any other script
 SLUG: Final = (
     r"^[^\s]*[\pL\pN]_+[\pL\pN][^\s]*$"  # a_b
-    r"|^[^\s]*[\pL\pN](?:[-+,.~][\pL\pN]+){3,}[^\s]*$"  # a-b-c-d, A+b+c+d, A,b,c,d
-    r"|^[\p{Ll}\p{Lo}\pN]+(?:-[\p{Ll}\p{Lo}\pN]+){2,}[-.]?$"  # a-b-c in small letters only
+    rf"|^[^\s{_UNSPACED}]*{_SPACED}(?:[-+,.~]{_SPACED}+){{3,}}[^\s{_UNSPACED}]*$"  # a-b-c-d, A+b+c+d, A,b,c,d
+    r"|^[\p{Ll}\p{Lo}\pM\pN]+(?:-[\p{Ll}\p{Lo}\pM\pN]+){2,}[-.]?$"  # a-b-c in small letters only
     r"|%20[^\s]|%[CDE][0-9A-F]%[89AB][0-9A-F]"  # percent-encoded
 )
 MARKUP: Final = (
@@ -74,6 +77,17 @@ TEMPLATE: Final = (
     r"|(?i:^(?:undefined|null|nan|n/?a|todo|tbd|test|untitled|unnamed|alt|alt[ -]?text|title|caption|description)$)"
     r"|(?i:\bundefined undefined\b|\bnull null\b|\balt ?text ?(?:here|goes here)\b)|\$[a-z]+(?:->|\.|_)[a-z]"
 )
+PLACE_HOLDER: Final = (
+    r"(?:^|[^\pN%])%(?:[0-9]+\$)?(?:[-+#0]*(?:[0-9]+|\*)?(?:\.(?:[0-9]+|\*))?(?:hh|h|ll|l|L|z|j|t)?[dsufxXc]|[ipg]|l[iog])\b"  # C
+    r"|%(?:[0-9]+\$)?@"  # Objective-C
+    r"|%\([A-Za-z_]\w*\)[sdifr]\b|\{[0-9]*\}|\{[A-Za-z_][\w.]*(?:[:!][^{}]*)?\}"  # Python, C#, ICU
+    r"|\$\{[^}]*\}|(?:^|[^\pL\pN$_])\$[a-z_][A-Za-z0-9_]*"  # shells, Perl, PHP
+    r"|@[A-Z][A-Z_]+@|(?:^|[^\pL\pN])&[A-Za-z][\w.-]+;"  # autoconf; an entity that a manual declares itself
+)
+"""What a program puts a value into before it shows the text; message catalogues (gettext, Qt; in OPUS GNOME, KDE4, Ubuntu, PHP)
+are full of it."""
+NUMBERED: Final = r"(?:^|[^\pN%])%L?[1-9]\b"
+"""Qt's place holders; in Turkish and Basque a share of a hundred, so that both sides must hold one."""
 MOJIBAKE: Final = (
     r"\x{FFFD}|ï¿½|[\x{80}-\x{9F}]"
     r"|[ÂÃ][\x{A0}-\x{BF}\x{201A}\x{201E}\x{2020}\x{2021}\x{2030}\x{20AC}\x{2122}]|â€|Ã[a-zà-ÿ]?Â|[ÐÑ][\x{A0}-\x{BF}\x{152}-\x{192}\x{2018}-\x{2122}]\p{Any}?[ÐÑ]"
@@ -120,6 +134,11 @@ def markup(texts: pa.StringArray) -> pa.BooleanArray:
 def template(texts: pa.StringArray) -> pa.BooleanArray:
     """A place holder that was never filled: `%name`, `{{title}}`, `undefined`, lorem ipsum."""
     return found(texts, TEMPLATE)
+
+
+def place_holder(texts: pa.StringArray) -> pa.BooleanArray:
+    """A place holder of a program's message: `%s`, `%1$d`, `{name}`, `$unit`."""
+    return found(texts, PLACE_HOLDER)
 
 
 def mojibake(texts: pa.StringArray) -> pa.BooleanArray:

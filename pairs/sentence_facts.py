@@ -21,6 +21,7 @@ _ENDS: Final = ".!?…。！？｡．।॥؟۔።։៕។၊။༎᠃⁇⁈⁉�
 _CLOSERS: Final = "'\"”’»›“‘«*_)」』】〉》）］〕]"
 _EMOJI: Final = ((0x2600, 0x27BF), (0x1F000, 0x1FAFF))
 _JOINERS: Final = " \ufe0f\u200d"
+_AFTER_WORD: Final = tuple(ord(sign) for sign in " ,;:'’")
 _NO_END_SCRIPTS: Final = ("Thai", "Laoo", "Khmr", "Tibt")
 
 _BOILERPLATE: Final = {
@@ -48,7 +49,9 @@ BOILERPLATE: Final = "(?i)" + "|".join(_BOILERPLATE.values())
 
 # Bits of code points; for pairs see `spans.read`.
 _TWO_SLASHES, _TWO_W, _TWO_QUOTES, _CYRILLIC_1, _CYRILLIC_2, _ASKED = (1 << bit for bit in range(6))
-_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN, _NAME, _DOMAIN, _BROKEN = (1 << bit for bit in range(16, 25))
+_AT, _MARKUP, _END, _CLOSE, _PICTURE, _JOIN, _NAME, _DOMAIN, _BROKEN, _SMALL, _LARGE = (
+    1 << bit for bit in range(16, 27)
+)
 
 
 @functools.cache
@@ -69,8 +72,9 @@ def _table() -> npt.NDArray[np.uint32]:
     table[0xB0:0x460] |= _CYRILLIC_2 << 8
     table[ord("?")] |= _ASKED << 8 | _ASKED
     codes = np.array([code for code in range(0x30000) if not 0xD800 <= code < 0xE000])
-    letters = codes[arrow.mask(arrow.matches(pa.array(list(map(chr, codes)), pa.string()), r"[\pL\pN]"))]
-    table[letters] |= _NAME | _DOMAIN | _ASKED
+    signs_of_codes = pa.array(list(map(chr, codes)), pa.string())
+    for pattern, bit in ((r"[\pL\pN]", _NAME | _DOMAIN | _ASKED), (r"\p{Ll}", _SMALL), (r"[\p{Lu}\p{Lt}]", _LARGE)):
+        table[codes[arrow.mask(arrow.matches(signs_of_codes, pattern))]] |= bit
     table[[ord(sign) for sign in "._%+-"]] |= _NAME
     table.setflags(write=False)
     return table
@@ -88,6 +92,8 @@ def measure(sentences: Spans) -> Facts:
     held, pairs = spans.note(sentences, _table())
     ends, mailed = np.zeros(len(sentences), bool), held & _AT != 0
     _ends(sentences.code, sentences.begin, sentences.end, _table(), ends)
+    small, large = np.zeros(len(sentences), bool), np.zeros(len(sentences), bool)
+    _begins(sentences.code, sentences.begin, sentences.end, _table(), small, large)
     _find_addresses(sentences.code, sentences.begin, sentences.end, _table(), mailed)
     words = _literals().found(sentences)
     address = pairs & (_TWO_SLASHES | _TWO_W) != 0
@@ -100,6 +106,8 @@ def measure(sentences: Spans) -> Facts:
         "letter_share": measured.share(measured.letters),
         "digit_share": measured.share(measured.digits),
         "repetition": measured.repetition,
+        "begins_small": small,
+        "begins_large": large,
         "has_end": ends | characters.script_set(*_NO_END_SCRIPTS)[measured.script],
         "is_url": _matches(sentences, address, flags.URL) | mailed,
         "is_markup": _matches(sentences, marked, flags.MARKUP),
@@ -129,6 +137,24 @@ def _ends(code: Any, begin: Any, end: Any, table: Any, ends: Any) -> None:
         while at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 19):  # _CLOSE
             at -= 1
         ends[row] = at > first and table[min(code[at - 1], beyond)] & np.uint32(1 << 18) != 0  # _END
+
+
+@jit
+def _begins(code: Any, begin: Any, end: Any, table: Any, small: Any, large: Any) -> None:
+    """Whether each text's first word is of small letters alone, and whether its first letter or digit is a capital."""
+    beyond = np.uint32(len(table) - 1)
+    for row in range(len(begin)):
+        at = begin[row]
+        while at < end[row] and not table[min(code[at], beyond)] & np.uint32(1 << 23):  # _DOMAIN
+            at += 1
+        if at == end[row]:
+            continue
+        large[row] = table[min(code[at], beyond)] & np.uint32(1 << 26) != 0  # _LARGE
+        at = begin[row]
+        while at < end[row] and table[min(code[at], beyond)] & np.uint32(1 << 25):  # _SMALL
+            at += 1
+        # What goes on with a digit, a hyphen, a stop or a capital is a name or a command: iPhone, e-mail, aa-genprof.
+        small[row] = at > begin[row] and (at == end[row] or code[at] in _AFTER_WORD)
 
 
 @jit

@@ -14,6 +14,7 @@ from pairs.paragraphs import MAX_PARAGRAPH_CHARS
 
 Rule = Literal[
     "no_end",
+    "no_begin",
     "too_short",
     "too_long",
     "few_letters",
@@ -74,6 +75,11 @@ class SentenceOptions(BaseModel):
         True,
         description="no_end: both sentences must end as sentences do (C4's rule for lines), where the script marks it",
     )
+    require_begin: bool = Field(
+        True,
+        description="no_begin: the first sentence must not begin with a word in small letters where the second one begins with a "
+        "capital: it is the end of one that began on the line before, or of a heading",
+    )
     url: bool = Field(True, description="url: drop sentences with an address or an e-mail address")
     markup: bool = Field(True, description="markup: drop sentences with markup or script left")
     mojibake: bool = Field(
@@ -114,6 +120,8 @@ def cheap(
     found: dict[str, pa.BooleanArray] = {}
     if options.require_end:
         found["no_end"] = pc.invert(pc.and_(facts["left_has_end"], facts["right_has_end"]))
+    if options.require_begin:
+        found["no_begin"] = pc.and_(facts["left_begins_small"], facts["right_begins_large"])
     short = [
         either(pc.less, name, bound)
         for name, bound in (("weight", options.min_chars), ("words", options.min_words))

@@ -87,8 +87,8 @@ def annotate(
     Returns:
         m candidates, in the documents' order: origin `<document's origin>#<paragraph>.<sentence>`, url, left_text, right_text,
         doc_lang (a guess where doc_lang_prob is small), doc_lang_prob, and for each side lang, lang_prob, chars, words, weight,
-        letter_share, digit_share, repetition, has_end, is_url, is_markup, is_mojibake, is_boilerplate; and n reasons, null for a
-        document with at least one candidate.
+        letter_share, digit_share, repetition, begins_small, begins_large, has_end, is_url, is_markup, is_mojibake,
+        is_boilerplate; and n reasons, null for a document with at least one candidate.
     """
     n = batch.num_rows
     lines = paragraphs.lines(batch.column("text"))

@@ -105,6 +105,20 @@ def _is_url(texts: pa.StringArray) -> pa.BooleanArray:
     return pc.or_(pc.or_(address, email), _where(texts, one_word, lambda part: flags.found(part, flags.DOMAIN)))
 
 
+def _is_template(texts: pa.StringArray) -> pa.BooleanArray:
+    """A place holder that a program fills."""
+    return _where(texts, _holds(texts, "%", "{", "$", "@", "&"), flags.place_holder)
+
+
+def _numbered(left: pa.StringArray, right: pa.StringArray) -> pa.BooleanArray:
+    """Qt's numbered place holders on both sides."""
+    return _where(left, _holds(left, "%") & _numbered_side(right), lambda part: flags.found(part, flags.NUMBERED))
+
+
+def _numbered_side(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
+    return arrow.mask(_where(texts, _holds(texts, "%"), lambda part: flags.found(part, flags.NUMBERED)))
+
+
 def _hanging(texts: pa.StringArray) -> tuple[pa.BooleanArray, pa.BooleanArray]:
     """Where a text closes or opens a bracket that is not there, or breaks off: at its beginning, at its end."""
     closes, opens = _holds(texts, *")]）］"), _holds(texts, *"([（［")
@@ -154,6 +168,7 @@ def annotate(
             f"{side}_is_url": _is_url(text),
             f"{side}_is_markup": flags.markup(text),
             f"{side}_is_mojibake": flags.mojibake(text),
+            f"{side}_is_template": _is_template(text),
             f"{side}_script_share": pa.array(measured.expected_share),
             f"{side}_repetition": pa.array(measured.repetition),
             f"{side}_longest_run": pa.array(measured.longest_run),
@@ -164,6 +179,7 @@ def annotate(
         columns[f"{side}_begins_inside"], columns[f"{side}_breaks_off"] = _hanging(text)
     left, right = columns["left_text"], columns["right_text"]
     columns["identical"] = _identical(left, right, measures["left"], measures["right"])
+    columns["numbered"] = _numbered(left, right)
     columns["han_numerals"] = pc.or_(flags.found(left, _HAN_NUMERALS), flags.found(right, _HAN_NUMERALS))
     columns["myriads"] = pc.or_(flags.found(left, _MYRIADS), flags.found(right, _MYRIADS))
     return pa.RecordBatch.from_pydict(columns)

@@ -17,7 +17,7 @@ from pairs.translation_scores import MAX_CHARS
 UInt64 = npt.NDArray[np.uint64]
 
 Rule = Literal[
-    "too_long", "empty", "mojibake", "markup", "url", "no_letters", "identical", "wrong_script", "wrong_language",
+    "too_long", "empty", "mojibake", "markup", "template", "url", "no_letters", "identical", "wrong_script", "wrong_language",
     "too_short", "length_ratio", "numbers_differ", "repetition", "fragment",
 ]  # fmt: skip
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
@@ -57,6 +57,10 @@ class TranslationOptions(BaseModel):
         True, description="url: drop pairs of which a side is mostly an address, or holds an e-mail address or DOI"
     )
     markup: bool = Field(True, description="markup: drop pairs with HTML, wiki text or script left")
+    template: bool = Field(
+        True,
+        description="template: drop pairs with a place holder that a program fills: %s, %1$d, %1, {name}, ${name}, $name",
+    )
     mojibake: bool = Field(True, description="mojibake: drop pairs damaged by a wrong code page beyond repair")
     wrong_script: bool = Field(
         True, description="wrong_script: drop pairs of which a side is not in the scripts of its language"
@@ -132,9 +136,9 @@ def annotate(
         The same rows, texts normalised (never null), language tags as BCP 47, and for each side: chars, words, weight,
         letters, dense (of scripts with a syllable a character or more), letter_share, script, found_lang, found_prob,
         script_share (of letters, in the language's scripts), repetition, longest_run, as_english (characters that English
-        would take), numbers (list), is_url, is_markup, is_mojibake, no_kana (declared Japanese, none in it), begins_inside,
-        breaks_off; for the pair: identical, myriads (a side counts in them), han_numerals (a side has numbers in Chinese
-        characters).
+        would take), numbers (list), is_url, is_markup, is_template, is_mojibake, no_kana (declared Japanese, none in it),
+        begins_inside, breaks_off; for the pair: identical, numbered (Qt's place holders on both sides), myriads (a side counts
+        in them), han_numerals (a side has numbers in Chinese characters).
     """
     return translation_scores.annotate(
         batch, lid=lid, normalise_punctuation=options.normalise_punctuation, tokenised=tokenized
@@ -179,6 +183,9 @@ def fails(batch: pa.RecordBatch, options: TranslationOptions) -> dict[str, pa.Bo
     for rule in ("url", "markup", "mojibake"):
         if getattr(options, rule):
             found[rule] = either(lambda side, rule=rule: batch.column(f"{side}_is_{rule}"))
+    if options.template:
+        held = either(lambda side: batch.column(f"{side}_is_template"))
+        found["template"] = pc.or_(held, batch.column("numbered"))
     if options.wrong_script:
         found["wrong_script"] = either(
             lambda side: pc.and_(

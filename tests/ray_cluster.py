@@ -17,14 +17,22 @@ from pathlib import Path
 from tests.conftest import REPO, free_port
 
 _START_SECONDS = 180
+_JOIN_SECONDS = 90
+_JOIN_TRIES = 4
 _END_SECONDS = 30
 
 
 @dataclass
 class Node:
-    """One node: `ray start --block` and its children."""
+    """One node: `ray start --block` and its children.
+
+    Attributes:
+        process: The starting one.
+        port: Its node manager's, by which the head's list tells it from others.
+    """
 
     process: subprocess.Popen[bytes]
+    port: int = 0
 
     def family(self) -> list[int]:
         """Its processes, the starting one last."""
@@ -94,23 +102,34 @@ class RayCluster:
         head = ["--head", "--port", self.port, "--dashboard-host", "127.0.0.1", "--dashboard-port", self.dashboard]
         self._add([*head, "--temp-dir", self.folder / "r", "--include-dashboard", "true"])
         self._wait()
-        for number in range(1, nodes):
+        for _ in range(1, nodes):  # one after the other: of two that start at once, one was seen to wait for ever
             self.add()
-            # One after the other: of two that start at once, one was seen to wait for ever.
-            self.wait_for_nodes(number + 1)
         return self
 
     def add(self) -> Node:
-        """Starts one more node."""
-        return self._add(["--address", f"127.0.0.1:{self.port}"])
+        """Starts one more node, and waits until the head counts it.
+
+        One that does not come, as was seen where the machine was busy, is killed and another started.
+        """
+        for _ in range(_JOIN_TRIES):
+            node = self._add(["--address", f"127.0.0.1:{self.port}"])
+            deadline = time.monotonic() + _JOIN_SECONDS
+            while time.monotonic() < deadline and node.process.poll() is None:
+                if node.port in self._alive():
+                    return node
+                time.sleep(1)
+            node.kill()
+        log = (self.folder / f"node-{len(self.nodes) - 1}.log").read_text()
+        raise RuntimeError(f"of {_JOIN_TRIES} nodes none has joined; the last one said:\n{log[-2000:]}")
 
     def _add(self, words: list[object]) -> Node:
         # Two nodes on one machine that share a port fight for it, and one of them then starts no jobs.
         own = [
-            "node-manager-port", "object-manager-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port",
-            "metrics-export-port", "runtime-env-agent-port",
+            "object-manager-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port",
+            "runtime-env-agent-port",
         ]  # fmt: skip
-        ports = [f"--{name}={free_port()}" for name in own]
+        manager = free_port()
+        ports = [f"--node-manager-port={manager}", *(f"--{name}={free_port()}" for name in own)]
         log = (self.folder / f"node-{len(self.nodes)}.log").open("wb")
         process = subprocess.Popen(
             [
@@ -123,7 +142,7 @@ class RayCluster:
             start_new_session=True,
         )  # fmt: skip
         log.close()
-        self.nodes.append(Node(process))
+        self.nodes.append(Node(process, manager))
         return self.nodes[-1]
 
     def _wait(self) -> None:
@@ -144,25 +163,17 @@ class RayCluster:
                 raise RuntimeError(f"Ray's head did not start:\n{(self.folder / 'node-0.log').read_text()[-2000:]}")
             time.sleep(0.5)
 
-    def alive(self) -> int:
-        """Nodes that the head counts as alive."""
+    def _alive(self) -> set[int]:
+        """The ports of nodes that the head counts as alive."""
         program = (
             "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR', log_to_driver=False); "
-            "print(sum(node['Alive'] for node in ray.nodes()))"
+            "print('alive', *(node['NodeManagerPort'] for node in ray.nodes() if node['Alive']))"
         )
         done = subprocess.run(
             [sys.executable, "-c", program, f"127.0.0.1:{self.port}"],
             env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
-        return int(done.stdout.split()[-1])
-
-    def wait_for_nodes(self, count: int) -> None:
-        """Waits until so many nodes are alive."""
-        deadline = time.monotonic() + _START_SECONDS
-        while self.alive() != count:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{count} nodes were wanted")
-            time.sleep(1)
+        return {int(word) for word in done.stdout.rpartition("alive")[2].split()}
 
     def kill_all(self) -> None:
         """Kills every node with -9. `start` makes a new cluster at the same addresses, which knows nothing of the old one."""

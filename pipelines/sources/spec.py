@@ -163,6 +163,11 @@ class DocumentsSource(_Source):
         default="file",
         description="plain text: a file is one document; or an empty line ends one. An origin names a document's first line",
     )
+    text_lines: Literal["auto", "paragraphs", "wrapped"] = Field(
+        default="auto",
+        description="plain text: each line is a paragraph; or lines were broken at a width, and paragraphs are put together again; "
+        "auto: by each file's first 1000 lines: hardly any over 100 columns, most of them full, sentences going on over line ends",
+    )
 
 
 class BitextColumns(BaseModel):

@@ -66,7 +66,6 @@ def test_three_nodes_one_of_which_is_killed(site: Site, many_shards: Version) ->
     told = [path for path in texts if token in path.read_text("utf-8", "replace")]
     assert not told, f"the cluster's token got into {told}"
     site.cluster.add()
-    site.cluster.wait_for_nodes(3)
 
 
 def test_a_process_without_the_token_is_told_so(site: Site) -> None:

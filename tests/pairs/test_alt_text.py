@@ -97,6 +97,7 @@ DROPPED = {
         "my-sisters-prayer",
         "Dalamatia%20City",
         "белая-кошка-на-траве",
+        "ภาพ-แมว-บน-โต๊ะ-ไม้",
     ],
     "boilerplate": [
         "Logo",
@@ -121,6 +122,17 @@ DROPPED = {
         "CAPTCHA-Bild zum Spam-Schutz",
         "SPOX Fallback Ads, Eigenwerbung",
         "Post video",
+        "[Предупреждение]",
+        "Note",
+        "次へ",
+        "下一页",
+        "След.",
+        "이전",
+        "بعدی",
+        "Előre",
+        "Επόμενο",
+        "Föregående",
+        "前へ",
     ],
     "few_letters": [":-)", "✓", "--- 12 ---", "★★★★★", "£ 5 - £ 9 ea"],
     "many_digits": ["ab 12345", "48x48", "19 (7), 930-933 p"],
@@ -136,6 +148,8 @@ DROPPED = {
 }
 
 KEPT = [
+    "早上好,今天天气不错,我们去公园,看花",
+    "「python-fu-palette-offset」ダイアログ",
     "Splatterhouse",
     "Red currants",
     "White Camargue Horse, Mare with Brown Foal, Camargue, France, April 2009",

@@ -119,6 +119,8 @@ def test_facts_of_sentences_are_those_of_patterns(texts: list[str]) -> None:
     column = pa.array(texts, pa.string())
     found = sentence_facts.measure(spans.decode(column))
     assert found["has_end"].tolist() == flags.found(column, _END).to_pylist()
+    assert found["begins_small"].tolist() == flags.found(column, r"^\p{Ll}+(?:[ ,;:'’]|$)").to_pylist()
+    assert found["begins_large"].tolist() == flags.found(column, r"^[^\pL\pN]*[\p{Lu}\p{Lt}]").to_pylist()
     assert found["is_boilerplate"].tolist() == flags.found(column, sentence_facts.BOILERPLATE).to_pylist()
     either = flags.found(column, flags.URL).to_pylist(), flags.found(column, flags.EMAIL).to_pylist()
     assert found["is_url"].tolist() == [a or b for a, b in zip(*either, strict=True)]

@@ -119,6 +119,7 @@ def test_allowed_languages(lid: LanguageIdentifier) -> None:
         (f"{A} Oh no.", {}, "too_short"),
         (f"{A} {B}", {"max_chars": 40}, "too_long"),
         (f"{A} And then they saw", {}, "no_end"),
+        (f"that had come back before the storm. {B}", {}, "no_begin"),
         (f"{A} 12 345 678 910 11 12 13 14 15 16 years in all.", {}, "few_letters"),
         (f"{A} See https://example.org/page for the whole story.", {}, "url"),
         (f"{A} See <foo bar='1'> in the whole of the story.", {}, "markup"),
@@ -136,6 +137,21 @@ def test_candidate_rules(text: str, options: dict[str, Any], reason: str, lid: L
     found, why = mine([text], lid, **options)
     assert why == [None], "a document with candidates is not dropped: its candidates are"
     assert reason in reasons.count(sentences.select(found, SentenceOptions(**options)))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["iPhone sales rose again this year.", "aa-genprof asks for each of them.", "e-mail is read in the morning."],
+)
+def test_what_begins_small_by_its_name_is_no_fragment(first: str, lid: LanguageIdentifier) -> None:
+    found, _ = mine([f"{first} {B}"], lid)
+    assert sentences.select(found, SentenceOptions()).to_pylist() == [None]
+
+
+def test_writers_without_capitals_are_kept(lid: LanguageIdentifier) -> None:
+    text = "i never saw the harbour that quiet before? but only a few of the boats were back! so it was in those days."
+    found, _ = mine([text], lid)
+    assert sentences.select(found, SentenceOptions()).to_pylist() == [None]
 
 
 def test_a_failing_neighbour_does_not_spoil_a_good_pair(lid: LanguageIdentifier) -> None:

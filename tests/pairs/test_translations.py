@@ -74,6 +74,19 @@ LONG_EN = "The old harbour was quiet that morning because of the storm."
                 ("Write to me@example.org now", "Пишите нам сейчас"),
             ],
         ),
+        (
+            "template",
+            "en",
+            "ja",
+            [
+                ("Unrecognized XCOFF type %d", "XCOFF タイプ %d を認識できません"),
+                ("file '%.250s' was not found", "'%1$s'が見つかりません"),
+                ("Use {name} to open it", "{name}を使って開きます"),
+                ("Moves %n units to $unit", "部隊を$unitに移動します"),
+                ("Opening folder %1 now", "フォルダー%1を開いています"),
+                ("Send bugs to @PACKAGE_NAME@ now", "問題を報告してください"),
+            ],
+        ),
         ("no_letters", "en", "de", [("12 / 13 - 14 (15)", "12 / 13 - 14 (15) u.")]),
         (
             "identical",
@@ -229,6 +242,8 @@ def test_noise_is_dropped_by_the_rule_that_names_it(
             [("No, no, no, no, no, not that one, please!", "Nein, nein, nein, nein, nein, nicht das, bitte!")],
         ),
         ("sw", "xx", [("Habari za asubuhi rafiki yangu", "anything in no known language")]),
+        ("en", "tr", [("A 5% discount on everything", "Her şeyde %5 indirim")]),
+        ("en", "de", [("100% down, only $5 at R&D; new", "100 %ig Daunen, nur 5 $ bei F&E; neu")]),
         ("en", "hi", [("The dog ran in 2019.", "कुत्ता २०१९ में भागा।")]),
     ],
 )

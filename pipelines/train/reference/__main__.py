@@ -1,4 +1,5 @@
-"""Command line of the reference trainer. Exit codes: 0 trained, 1 the data or the training failed, 2 the call was wrong."""
+"""Command line of the reference trainer. Exit codes: 0 trained, 1 the data or the training failed, 2 the call was wrong,
+130 and 143 stopped by SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ def main(argv: list[str] | None = None) -> int:
         from pipelines.train.reference.config import TrainingError
         from pipelines.train.reference.distributed import WorkerLostError
         from pipelines.train.reference.options import USAGE, add_options, config_of
+        from pipelines.train.reference.stopping import StoppedError
         from pipelines.train.reference.trainer import train
         from pipelines.train.reference.version import DataError
     except ModuleNotFoundError as error:
@@ -38,6 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except StoppedError as error:
+        if str(error):
+            print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     if result:
         found = result["retrieval"] or {}
         recall = found.get("text_to_left", {}).get("recall_at_1", float("nan"))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import torch
 
@@ -31,6 +34,7 @@ class Checkpoint:
         seconds: Spent training.
         waited: Of these, waiting for data.
         samples: Pairs seen.
+        learnt: The run's options that change what is learnt, for people to compare.
     """
 
     step: int
@@ -42,6 +46,29 @@ class Checkpoint:
     seconds: float
     waited: float
     samples: int
+    learnt: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class _Written:
+    """A file that remembers what went wrong with it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.fault: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            view = memoryview(data).cast("B")
+            done = 0
+            while done < len(view):
+                done += self._file.write(view[done:])
+            return done
+        except OSError as error:
+            self.fault = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
@@ -51,17 +78,28 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         folder: Of the run.
         checkpoint: What to write.
         keep: At least 1.
+
+    Raises:
+        TrainingError: It cannot be written, such as on a full disk.
     """
     target = folder / FOLDER / f"step-{checkpoint.step:08d}.pt"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     values = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(checkpoint)}
     values["plan"] = dataclasses.asdict(checkpoint.plan)
-    with part.open("wb") as file:
-        torch.save(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(target)
+    try:
+        with part.open("wb", buffering=0) as file:
+            written = _Written(file)
+            try:
+                torch.save(values, written)
+            except RuntimeError as error:  # torch's words for a full disk name a line of its own
+                raise written.fault or error from error
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)  # half a checkpoint is of no use, and fills the disk
+        free = shutil.disk_usage(target.parent).free
+        raise TrainingError(f"{target} cannot be written: {error.strerror}, {free >> 20} MiB are free") from error
     for old in listed(folder)[keep:]:
         old.unlink(missing_ok=True)
     return target
@@ -81,26 +119,42 @@ def remove(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def load_newest(folder: Path, run: str) -> Checkpoint | None:
+def load_newest(folder: Path, run: str, learnt: Mapping[str, Any], torn: list[str]) -> Checkpoint | None:
     """The newest checkpoint that can be read, None where there is none.
+
+    Args:
+        folder: Of the run.
+        run: What it must be of.
+        learnt: The run's options, for the message where it is another's.
+        torn: What is wrong with each one that was passed over is added here.
 
     Raises:
         TrainingError: It is another run's, or there are checkpoints and none can be read.
     """
-    faults = []
     for path in listed(folder):
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
             found = Checkpoint(**{**values, "plan": PlanState(**values["plan"])})
         except Exception as error:  # whatever a torn file makes torch say
-            faults.append(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            torn.append(f"{path} cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             continue
         if found.run != run:
             raise TrainingError(
-                f"{path} is a checkpoint of another run: other options or another version; "
+                f"{path} is a checkpoint of another run: {_difference(found.learnt, learnt)}; "
                 "choose another --out, or start over with --fresh"
             )
         return found
-    if faults:
-        raise TrainingError(f"no checkpoint can be read ({'; '.join(faults)}); start over with --fresh")
+    if torn:
+        raise TrainingError(f"no checkpoint can be read ({'; '.join(torn)}); start over with --fresh")
     return None
+
+
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    if not there:
+        return "other options or another version"
+    other = [
+        f"--{name.replace('_', '-')} was {json.dumps(there.get(name))} and is {json.dumps(here.get(name))}"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+    return ", ".join(other) or "another version"

@@ -162,14 +162,19 @@ class TrainConfig(BaseModel):
         for kind, weight in self.mix.items():
             if not 0 <= weight < float("inf"):
                 raise ValueError(f"mix: {kind} has the weight {weight}; weights are numbers of 0 or more")
+        if sum(self.mix.values()) == float("inf"):
+            raise ValueError("mix: the weights are too large to be added up; their ratios alone count")
         if self.warm_up >= 1 and self.warm_up >= self.steps:
             raise ValueError(f"warm_up takes {self.warm_up:g} of {self.steps} steps")
         return self
 
+    def learnt(self) -> dict[str, Any]:
+        """The options that change what is learnt, as plain values."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in NOT_LEARNT}
+
     def digest(self) -> str:
         """Hex sha256 of all that changes what is learnt: a checkpoint of another digest is another run's."""
-        fields = {name: value for name, value in self.model_dump(mode="json").items() if name not in NOT_LEARNT}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.learnt(), sort_keys=True).encode()).hexdigest()
 
 
 _NOT_LEARNT_NAMES: Final[str] = """
@@ -205,6 +210,8 @@ def make_config(options: dict[str, Any]) -> TrainConfig:
 
 def _fault(error: Mapping[str, Any]) -> str:
     place = ".".join(map(str, error["loc"])) or "options"
+    if not error["loc"] and error["type"] == "value_error":
+        return str(error["ctx"]["error"])
     if error["type"] != "extra_forbidden":
         return f"{place}: {error['msg']}"
     near = difflib.get_close_matches(place, TrainConfig.model_fields, 1)

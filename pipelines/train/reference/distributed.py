@@ -123,8 +123,10 @@ def device_of(name: str, local: int = 0) -> torch.device:
         place = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"no device {name!r}: {str(error).splitlines()[0]}") from error
-    if place.type != "cuda":
+    if place.type == "cpu":
         return place
+    if place.type != "cuda":
+        raise ValueError(f"no device {name!r} for this trainer: it runs on cpu and cuda")
     if (place.index or 0) >= gpus:
         raise ValueError(f"no device {name!r}: PyTorch {torch.__version__} sees {gpus or 'no'} GPUs")
     return torch.device("cuda", local % gpus if place.index is None else place.index)

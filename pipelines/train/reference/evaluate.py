@@ -26,7 +26,7 @@ from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.retrieval import AT, recalls
 from pipelines.train.reference.shards import Sample, Shards
 from pipelines.train.reference.split import make_split
-from pipelines.train.reference.version import HELD_OUT, PHOTOGRAPHS, DataError, open_version
+from pipelines.train.reference.version import HELD_OUT, PHOTOGRAPHS, DataError, open_version, refuse_within
 from pipelines.train.reference.weights import load_tower
 from pipelines.train.reference.zero_shot import ClassSet, classify, read_classes
 
@@ -211,6 +211,8 @@ def evaluate_version(
     at = device_of(device)
     tower = load_tower(weights).to(at)
     version = open_version(dataset)
+    if out is not None:
+        refuse_within(version, out)
     drawn = str(version.render.get("digest") or "")
     if tower.inputs.render_digest not in ("", drawn):
         raise EvaluationError(

@@ -23,7 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--out", type=Path, help="folder for evaluation.json, plots and report.html (default: nothing is written)")
     add("--kinds", help="KIND,... (default: all of the version)")
     add("--most", type=int, default=1000, help="pairs of a kind at most (default: %(default)s)")
-    add("--classes", type=Path, help="file of classes for zero-shot classification, YAML or JSON; see docs/trainer.md")
+    add(
+        "--classes",
+        type=Path,
+        help="file of classes for zero-shot classification, YAML or JSON; see docs/evaluation.md",
+    )
     add("--holdout", type=float, default=0.1, help="share held out by hash where the version names no held-out pairs")
     add("--threads", type=int, default=0, help="CPU threads; 0: torch's choice (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")
@@ -48,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DataError, EvaluationError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     print(f"{'kind':<18}{'n':>6}  {'text to left R@1 R@5 R@10':>28}  {'left to text R@1':>17}  {'x chance':>8}"
           f"  {'gap':>6}  {'relative':>8}")  # fmt: skip
     for kind, found in result["retrieval_by_kind"].items():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipelines.train.reference.photographs import PhotoRecipe, decode_photograph
+from pipelines.train.reference.photographs import PhotoRecipe, decode_photograph, shrink
 from pipelines.train.reference.texts import inked_rows
 from rendering import Renderer, RenderSpec, load_font
 
@@ -46,7 +46,7 @@ def levels(pixels: Tensor) -> Tensor:
 def photo_tensor(images: Sequence[Any], inputs: Inputs) -> tuple[Tensor, None]:
     """Photographs (bytes, paths or Pillow images) -> float32 [n, 3, size, size] in -1..1."""
     recipe = PhotoRecipe(size=inputs.size, antialias=inputs.antialias, draft=False)
-    return levels(torch.from_numpy(np.stack([decode_photograph(_file(image), recipe) for image in images]))), None
+    return levels(torch.from_numpy(np.stack([_photograph(image, recipe) for image in images]))), None
 
 
 def text_tensor(texts: Sequence[str], inputs: Inputs, patch: int) -> tuple[Tensor, Tensor]:
@@ -71,11 +71,20 @@ def _renderer(spec: str) -> Renderer:
     return Renderer(found, font=load_font(*found.font))
 
 
-def _file(image: Any) -> bytes:
-    if isinstance(image, bytes):
-        return image
+def _photograph(image: Any, recipe: PhotoRecipe) -> np.ndarray:
     if isinstance(image, Image.Image):
-        out = io.BytesIO()
-        image.save(out, "PNG")
-        return out.getvalue()
-    return Path(image).read_bytes()
+        return shrink(image, recipe)
+    if not isinstance(image, bytes | str | os.PathLike):
+        raise TypeError(f"an image is a file's bytes, its path or a Pillow image, not a {type(image).__name__}")
+    try:
+        return decode_photograph(image if isinstance(image, bytes) else Path(image).read_bytes(), recipe)
+    except (ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{_named(image)}: {error}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(f"{_named(image)}: {error}") from error
+
+
+def _named(image: Any) -> str:
+    return f"an image of {len(image)} bytes" if isinstance(image, bytes) else str(image)

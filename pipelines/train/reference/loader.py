@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipelines.train.reference.decode import Batch, Decoder
 from pipelines.train.reference.plan import Plan, Planned, PlanState
+from pipelines.train.reference.stopping import outlive_the_wish
 from pipelines.train.reference.version import DataError
 
 
@@ -54,6 +55,7 @@ class Loader:
                     num_workers=workers,
                     prefetch_factor=ahead,
                     pin_memory=pin,
+                    worker_init_fn=outlive_the_wish,
                 )
             )
         else:
@@ -68,9 +70,9 @@ class Loader:
         try:
             found = next(self._batches)
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            if not is_lost_process(error):
                 raise
-            raise DataError(f"a process that decodes batches died ({error}); was it out of memory?") from error
+            raise lost_process(error) from error
         self.waited += time.perf_counter() - began
         if isinstance(found, DataError):
             raise found
@@ -90,6 +92,16 @@ class Loader:
                 yield found
 
         return _Endless(planned)
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an error is DataLoader's word of a process that died. It comes wherever the main thread is at that moment."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
+def lost_process(error: BaseException) -> DataError:
+    """The same as an error of ours."""
+    return DataError(f"a process that decodes batches died ({error}); was it out of memory?")
 
 
 class _Endless:

@@ -6,8 +6,9 @@ Sources: `big_vision/models/vit.py` and `big_vision/models/proj/clippo/one_tower
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -198,9 +199,11 @@ class Tower(nn.Module):
             batch: How many are embedded at once. Default: 64.
 
         Raises:
-            ValueError, OSError: One cannot be decoded.
+            ValueError, OSError: One cannot be decoded; the message says which.
+            TypeError: They are one image and not several, or one is something else.
         """
-        return self._embed([photo_tensor(images[i : i + batch], self.inputs) for i in range(0, len(images), batch)])
+        listed = _several(images, "images")
+        return self._embed(photo_tensor(listed[i : i + batch], self.inputs) for i in range(0, len(listed), batch))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str], batch: int = 64) -> Tensor:
@@ -212,11 +215,16 @@ class Tower(nn.Module):
 
         Raises:
             ValueError: The renderer here draws otherwise than the one the tower was trained with.
+            TypeError: They are one text and not several, or one is no text.
         """
-        parts = [text_tensor(texts[i : i + batch], self.inputs, self.config.patch) for i in range(0, len(texts), batch)]
-        return self._embed(parts)
+        listed = _several(texts, "texts")
+        for number, text in enumerate(listed):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{number}] is a {type(text).__name__}, not a str")
+        patch = self.config.patch
+        return self._embed(text_tensor(listed[i : i + batch], self.inputs, patch) for i in range(0, len(listed), batch))
 
-    def _embed(self, parts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
+    def _embed(self, parts: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:
         was_training = self.training
         self.eval()
         device, found = self.positions.device, []
@@ -224,13 +232,20 @@ class Tower(nn.Module):
             seen = rows.to(device) if rows is not None and self.config.skip_blank else None
             found.append(functional.normalize(self(pixels.to(device), seen).float(), dim=-1))
         self.train(was_training)
-        return torch.cat(found) if found else torch.empty(0, self.channels)
+        return torch.cat(found) if found else torch.empty(0, self.channels, device=device)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         table: Tensor = self.positions
         if columns != self.config.columns or rows > self.config.rows:
             table = functional.interpolate(table, size=(rows, columns), mode="bilinear", antialias=True)
         return table[:, :, :rows].flatten(2).transpose(1, 2)
+
+
+def _several(items: Sequence[Any], name: str) -> list[Any]:
+    """A list of them. TypeError for a single one: a text is a sequence too, and its letters would be embedded."""
+    if isinstance(items, str | bytes | Path) or not isinstance(items, Iterable):
+        raise TypeError(f"{name} must be a list of them, not a single {type(items).__name__}")
+    return list(items)
 
 
 def _stem(config: TowerConfig) -> nn.Module:
@@ -302,3 +317,11 @@ def make_tower(
     if name not in MODELS:
         raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
     return Tower(TowerConfig(patch=patch, rows=rows, columns=columns, **{**MODELS[name], **changes}), inputs)
+
+
+def name_of(config: TowerConfig) -> str:
+    """The model that a tower is, or its shape where it is none of `MODELS`: `768x12`."""
+    for name, shape in MODELS.items():
+        if all(getattr(config, field) == value for field, value in {"out_dim": 0, "stem": "patch", **shape}.items()):
+            return name
+    return f"{config.width}x{config.depth}"

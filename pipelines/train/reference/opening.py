@@ -7,7 +7,7 @@ from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.distributed import World
 from pipelines.train.reference.fetched import ShardCache
 from pipelines.train.reference.inputs import Inputs
-from pipelines.train.reference.model import MODELS, Tower, make_tower
+from pipelines.train.reference.model import MODELS, Tower, make_tower, name_of
 from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.plan import Order, Plan, choose_lanes
 from pipelines.train.reference.shards import Shards
@@ -27,6 +27,7 @@ def open_tower(config: TrainConfig, version: Version) -> Tower:
     inputs = Inputs(config.size, config.antialias, spec, digest)
     if config.start_from is not None:
         tower = load_tower(config.start_from)
+        _same_tower(config, tower)
         tower.inputs = inputs
         tower.train()
     elif config.model in MODELS:
@@ -41,6 +42,17 @@ def open_tower(config: TrainConfig, version: Version) -> Tower:
         )
     tower.recompute = config.recompute
     return tower
+
+
+def _same_tower(config: TrainConfig, tower: Tower) -> None:
+    """Weights bring their own model and their own way with blank patches: another one that was asked for is an error."""
+    asked, blank = config.model_fields_set, "skip" if tower.config.skip_blank else "see"
+    if "model" in asked and config.model != name_of(tower.config):
+        raise ValueError(
+            f"model: {config.start_from} is {name_of(tower.config)}, not {config.model}; leave --model out"
+        )
+    if "blank" in asked and config.blank != blank:
+        raise ValueError(f"blank: {config.start_from} was trained with {blank}, not {config.blank}; leave --blank out")
 
 
 def open_shards(config: TrainConfig, version: Version) -> Shards:
@@ -77,7 +89,8 @@ def open_plan(
         DataError: A kind has fewer samples than there are lanes.
         ValueError: The workers cannot share the lanes, or the lanes the batch.
     """
-    lanes = choose_lanes(config.batch_size, world.size, lanes or config.lanes)
+    smallest = min(split.trained_on(kind) for kind in mix)
+    lanes = choose_lanes(config.batch_size, world.size, lanes or config.lanes, most=smallest)
     orders = {
         kind: Order(
             kind,

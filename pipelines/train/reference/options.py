@@ -64,6 +64,8 @@ def parse_mix(text: str) -> dict[str, float]:
     mix = {}
     for part in filter(None, text.split(",")):
         kind, equals, weight = part.partition("=")
+        if kind.strip() in mix:
+            raise argparse.ArgumentTypeError(f"{kind.strip()!r} is named twice")
         try:
             mix[kind.strip()] = float(weight)
         except ValueError:

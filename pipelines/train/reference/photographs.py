@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 Bytes = npt.NDArray[np.uint8]
 MAX_PIXELS: Final[int] = 64 << 20
@@ -58,7 +58,7 @@ def decode_photograph(data: bytes, recipe: PhotoRecipe, draw: str | None = None)
         ValueError, OSError: Another format, broken, or above 64 Mi pixels.
     """
     size = recipe.size
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+    with _opened(data) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise ValueError(f"{picture.width} x {picture.height} px is too large")
         crop, mirrored = (0.0, 0.0, 1.0, 1.0), False
@@ -67,14 +67,33 @@ def decode_photograph(data: bytes, recipe: PhotoRecipe, draw: str | None = None)
         if recipe.draft and recipe.antialias and picture.format == "JPEG":
             wanted = [math.ceil(size / (crop[i + 2] - crop[i])) for i in (0, 1)]
             picture.draft("RGB", (wanted[0], wanted[1]))
-        flat = _opaque(picture)
-        width, height = flat.size
-        box = (crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height)
-        if recipe.antialias:
-            pixels = np.asarray(flat.resize((size, size), Image.Resampling.BILINEAR, box=box))
-        else:
-            pixels = _four_neighbours(np.asarray(flat), size, box)
+        pixels = shrink(picture, recipe, crop)
     return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+
+
+def shrink(
+    picture: Image.Image, recipe: PhotoRecipe, crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+) -> Bytes:
+    """A picture of any mode -> uint8 [size, size, 3].
+
+    Args:
+        picture: Decoded, or about to be.
+        recipe: Size and resizing.
+        crop: Left, top, right and bottom as shares of the sides. Default: the whole.
+    """
+    size, flat = recipe.size, _opaque(picture)
+    width, height = flat.size
+    box = (crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height)
+    if recipe.antialias:
+        return np.asarray(flat.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return _four_neighbours(np.asarray(flat), size, box)
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:  # Pillow's own words are of an object's address
+        raise ValueError("no JPEG, PNG or WebP that can be read") from error
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

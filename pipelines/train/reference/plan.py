@@ -29,8 +29,14 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
 
 
-def choose_lanes(batch_size: int, workers: int, asked: int = 0) -> int:
+def choose_lanes(batch_size: int, workers: int, asked: int = 0, *, most: int | None = None) -> int:
     """How many lanes a run has: as asked, or the greatest divisor of the batch up to 8 that the workers divide, at least one each.
+
+    Args:
+        batch_size: Pairs of all workers together.
+        workers: How many share them.
+        asked: Lanes; 0: chosen here.
+        most: Samples of the smallest kind, each lane of which needs one. Default: enough.
 
     Raises:
         ValueError: The workers do not divide the lanes, or the lanes the batch.
@@ -43,7 +49,7 @@ def choose_lanes(batch_size: int, workers: int, asked: int = 0) -> int:
             raise ValueError(
                 f"a batch of {batch_size} cannot be shared by {workers} workers: make it a multiple of {workers}"
             )
-        return max(fits)
+        return max([n for n in fits if most is None or n <= most] or [min(fits)])
     if asked % workers or batch_size % asked:
         raise ValueError(
             f"lanes must be a multiple of the {workers} workers and divide the batch of {batch_size}, not {asked}"
@@ -85,7 +91,8 @@ class Order:
         self.total = int(self._counts.sum())
         if self.total < max(2, lanes):
             raise DataError(
-                f"{kind}: {self.total} samples to train on, at least {max(2, lanes)} are needed, one for each of {lanes} lanes"
+                f"{kind}: {self.total} samples to train on, at least {max(2, lanes)} are needed, one for each of {lanes} lanes "
+                "that the workers share; leave the kind out of --mix, or take fewer workers or --lanes"
             )
         self._block, self._seed = block, seed
         self._allowed = dict(allowed or {})

@@ -46,6 +46,13 @@ def train_on_ray(
     config.out.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
     _fault(config.out).unlink(missing_ok=True)
+    if gpus and config.device == "cpu":
+        raise ValueError("device: cpu, and each worker was to have a GPU")
+    if not gpus:
+        # Ray does not hide GPUs from a worker that asked for none, and its group speaks for CPUs.
+        if config.device not in ("auto", "cpu"):
+            raise ValueError(f"device: {config.device} needs --gpus")
+        config = config.model_copy(update={"device": "cpu"})
     if not ray.is_initialized():
         ray.init(log_to_driver=True)
     # What starts over deletes checkpoints: done once here, since a worker does it again after each restart.
@@ -56,7 +63,7 @@ def train_on_ray(
         config = config.model_copy(update={"fresh": False})
     trainer = TorchTrainer(
         _loop,
-        train_loop_config={"config": config.model_dump(mode="json")},
+        train_loop_config={"config": config.model_dump(mode="json", exclude_unset=True)},
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=int(config.timeout_seconds)),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus, resources_per_worker={"CPU": cpus_per_worker}),
         run_config=RunConfig(

@@ -71,7 +71,9 @@ def make_split(shards: Shards, kinds: Iterable[str], *, share: float, most: int,
         else:
             held[kind] = []
         if sum(counts[kind]) < 2:
-            raise DataError(f"{kind}: {sum(counts[kind])} samples to train on, at least 2 are needed")
+            raise DataError(
+                f"{kind}: {sum(counts[kind])} samples to train on, at least 2 are needed; leave the kind out of --mix"
+            )
     return Split(counts, allowed, held)
 
 

@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import json
 import math
+import signal
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +19,19 @@ from pipelines.train.reference.config import OutOfMemoryError, TrainConfig, Trai
 from pipelines.train.reference.decode import Batch
 from pipelines.train.reference.distributed import World, join
 from pipelines.train.reference.evaluate import Evaluation, measure
-from pipelines.train.reference.loader import Loader
+from pipelines.train.reference.loader import Loader, is_lost_process, lost_process
 from pipelines.train.reference.loss import Objective
 from pipelines.train.reference.metrics import METRICS, Metrics, read_metrics
+from pipelines.train.reference.model import name_of
 from pipelines.train.reference.opening import open_decoder, open_plan, open_shards, open_tower
 from pipelines.train.reference.optimise import make_optimiser, schedule
 from pipelines.train.reference.progress import Progress, loss_of_chance
 from pipelines.train.reference.report import write_report
 from pipelines.train.reference.split import make_split
 from pipelines.train.reference.step import Embedder, StepOptions, backward
+from pipelines.train.reference.stopping import StoppedError, alone_in, listening
 from pipelines.train.reference.usage import is_out_of_memory, peak_memory, training_flops
-from pipelines.train.reference.version import open_version, resolve_mix
+from pipelines.train.reference.version import DataError, open_version, refuse_within, resolve_mix
 from pipelines.train.reference.weights import save_tower
 from pipelines.train.reference.zero_shot import read_classes
 
@@ -49,6 +52,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     Raises:
         DataError: The version cannot be trained on.
         OutOfMemoryError: Memory does not suffice.
+        StoppedError: A signal asked for it; the last step that was taken is in a checkpoint, unless the run makes none.
         TrainingError: The loss is no number, or the folder holds another run's checkpoints.
         ValueError: A name, a size or a number of workers does not fit.
         WorkerLostError: Another worker ended or fell silent.
@@ -56,13 +60,17 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
     world = join(config.device, timeout_seconds=config.timeout_seconds)
+    held = contextlib.ExitStack()
     try:
-        return _Run(config, world).run()
+        return _Run(config, world, held).run()
     except (RuntimeError, MemoryError) as error:
+        if is_lost_process(error):
+            raise lost_process(error) from error
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(_too_large(config, world)) from error
     finally:
+        held.close()
         world.close()
 
 
@@ -79,7 +87,7 @@ def _too_large(config: TrainConfig, world: World) -> str:
 class _Run:
     """One run, at one worker: opened, fitted, evaluated."""
 
-    def __init__(self, config: TrainConfig, world: World) -> None:
+    def __init__(self, config: TrainConfig, world: World, held: contextlib.ExitStack) -> None:
         self.began = time.perf_counter()
         self.config, self.world = config, world
         torch.manual_seed(config.seed)
@@ -88,11 +96,17 @@ class _Run:
         self.classes = read_classes(config.classes) if config.classes is not None else []
         self.tower = open_tower(config, self.version).to(world.device)
         world.same(self.tower.parameters())
+        refuse_within(self.version, config.out)
         config.out.mkdir(parents=True, exist_ok=True)
+        if world.first:
+            held.enter_context(alone_in(config.out))
         self.id = hashlib.sha256(f"{config.digest()}:{self.version.manifest_sha256}".encode()).hexdigest()
         if config.fresh and world.first:
             checkpoints.remove(config.out)
-        self.resumed = None if config.fresh else checkpoints.load_newest(config.out, self.id)
+        self.torn: list[str] = []
+        self.resumed = (
+            None if config.fresh else checkpoints.load_newest(config.out, self.id, config.learnt(), self.torn)
+        )
         if not world.agree(self.resumed.step if self.resumed else 0):
             raise TrainingError(
                 f"the workers see different checkpoints in {config.out}: it must be one folder for all of them"
@@ -120,7 +134,8 @@ class _Run:
             (config.out / RESULT).unlink(missing_ok=True)
             sizes = " ".join(f"{k}={self.split.trained_on(k)}+{len(self.split.held[k])}" for k in self.plan.kinds)
             at = f" resumed_at={self.resumed.step}" if self.resumed else ""
-            print(f"model={config.model} device={world.device} workers={world.size} threads={torch.get_num_threads()} "
+            name = name_of(self.tower.config)
+            print(f"model={name} device={world.device} workers={world.size} threads={torch.get_num_threads()} "
                   f"text={self.decoder.texts.way}{at} train+heldout: {sizes}", flush=True)  # fmt: skip
             for note in self._notes():
                 print(f"note: {note}", flush=True)
@@ -139,11 +154,18 @@ class _Run:
 
     def _notes(self) -> Iterator[str]:
         """What is allowed, but rarely meant."""
+        for fault in self.torn:
+            yield f"{fault}: passed over"
         for kind in self.plan.kinds:
             held, trained = len(self.split.held[kind]), self.split.trained_on(kind)
             if 0 < held < FEW:
                 yield f"{held} held-out pairs of {kind} are few: their recalls say little"
-            if self.config.batches == "kind" and self.config.batch_size > trained:
+            if self.config.batches == "kind" and self.plan.batch[kind] < self.config.batch_size:
+                yield (
+                    f"batches of {kind} hold {self.plan.batch[kind]} pairs, not {self.config.batch_size}: "
+                    f"there are {trained} to train on"
+                )
+            if self.config.batches == "mixed" and self.mix[kind] * self.config.batch_size > trained:
                 yield f"a batch of {self.config.batch_size} holds the {trained} pairs of {kind} more than once"
 
     def _measure(self) -> Evaluation:
@@ -161,12 +183,18 @@ class _Run:
         loader = Loader(self.decoder, self.plan, left, workers=config.workers, ahead=config.ahead, pin=pin)
         began, waited_before = time.perf_counter() - progress.seconds, progress.waited
         with contextlib.ExitStack() as stack:
+            wish = stack.enter_context(listening())
             stack.callback(loader.close)
             metrics = stack.enter_context(Metrics(config.out, after=done)) if world.first else None
             for row in metrics.rows if metrics else ():
                 progress.note(row["step"], row["losses"], row["loss"])
             for step in range(done + 1, config.steps + 1):
-                batch = next(loader)
+                try:
+                    batch = next(loader)
+                except DataError:
+                    if wish.signal and step > 1:  # what decodes was asked to end too
+                        self._stopped(step - 1, wish.signal, optimiser, loader, metrics)
+                    raise
                 progress.flops += training_flops(batch, self.tower.config, self.options)
                 batch = batch.to(world.device)
                 rate = self._set_rate(optimiser, step)
@@ -174,13 +202,17 @@ class _Run:
                 optimiser.zero_grad(set_to_none=True)
                 rows = backward(embedder, objective, batch, world, standardise=share)
                 late = config.max_seconds is not None and time.perf_counter() - began > config.max_seconds
-                losses, mean, stop = self._share(batch, rows, late=late)
+                losses, mean, stop, asked = self._share(batch, rows, late=late, asked=wish.signal)
                 norm = self._clip(step, losses, mean)
                 optimiser.step()
                 progress.note(step, losses, mean)
                 progress.samples += len(batch) * world.size
                 progress.seconds = time.perf_counter() - began
                 progress.waited = waited_before + loader.waited
+                if asked:
+                    if metrics:
+                        metrics.write(self._row(step, losses, mean, rate, share, norm))
+                    self._stopped(step, asked, optimiser, loader, metrics)
                 last = stop or step == config.steps
                 if metrics:
                     row = self._row(step, losses, mean, rate, share, norm)
@@ -213,17 +245,23 @@ class _Run:
             group["lr"] = config.learning_rate * factor
         return config.learning_rate * factor
 
-    def _share(self, batch: Batch, rows: Tensor, *, late: bool) -> tuple[dict[str, float], float, bool]:
-        """Kind -> mean loss, the mean of all, and whether any worker is out of time: the same at every worker."""
+    def _share(
+        self, batch: Batch, rows: Tensor, *, late: bool, asked: int
+    ) -> tuple[dict[str, float], float, bool, int]:
+        """Kind -> mean loss, the mean of all, whether any worker is out of time, by which signal one was asked to end.
+
+        The same at every worker, but for which signal it was.
+        """
         kinds = len(batch.names)
-        values = torch.zeros(2 * kinds + 1, dtype=torch.float64, device=rows.device)
+        values = torch.zeros(2 * kinds + 2, dtype=torch.float64, device=rows.device)
         values[:kinds].index_add_(0, batch.kinds, rows.double())
         values[kinds : 2 * kinds] = torch.bincount(batch.kinds, minlength=kinds)
-        values[-1] = float(late)
+        values[-2], values[-1] = float(late), float(asked > 0)
         found = self.world.total(values).tolist()
         sums, counts = found[:kinds], found[kinds : 2 * kinds]
         losses = {name: s / n for name, s, n in zip(batch.names, sums, counts, strict=True) if n}
-        return losses, sum(sums) / sum(counts), found[-1] > 0
+        signalled = (asked or signal.SIGTERM) if found[-1] > 0 else 0
+        return losses, sum(sums) / sum(counts), found[-2] > 0, signalled
 
     def _clip(self, step: int, losses: dict[str, float], mean: float) -> float:
         """Cuts the gradients' norm, and gives it as it was. The same at every worker, so that all of them fail together.
@@ -251,6 +289,19 @@ class _Run:
         self.progress.waited, self.progress.began_at = found.waited, found.seconds
         return found.step
 
+    def _stopped(
+        self, step: int, asked: int, optimiser: torch.optim.Optimizer, loader: Loader, metrics: Metrics | None
+    ) -> NoReturn:
+        """Ends the run after a step with a checkpoint of it. StoppedError."""
+        if metrics is None:
+            raise StoppedError(asked, "")
+        metrics.flush()
+        kept = "--checkpoint-every 0 keeps no checkpoint"
+        if self.config.checkpoint_every:
+            self._save(step, optimiser, loader)
+            kept = "a checkpoint is kept, from which the same command goes on"
+        raise StoppedError(asked, f"{signal.Signals(asked).name}: stopped after step {step}; {kept}")
+
     def _save(self, step: int, optimiser: torch.optim.Optimizer, loader: Loader) -> None:
         state = checkpoints.Checkpoint(
             step=step,
@@ -258,6 +309,7 @@ class _Run:
             optimiser=optimiser.state_dict(),
             plan=loader.state,
             run=self.id,
+            learnt=self.config.learnt(),
             lanes=self.plan.lanes,
             seconds=self.progress.seconds,
             waited=self.progress.waited,
@@ -291,7 +343,7 @@ class _Run:
             "mfu": self.progress.mfu(device),
             "peak_memory_bytes": peak_memory(device),
             "seconds": time.perf_counter() - self.began,
-            "model": config.model,
+            "model": name_of(self.tower.config),
             "parameters": sum(p.numel() for p in self.tower.parameters()),
             "temperature": self.tower.temperature.item(),
             "batch_size": config.batch_size,

@@ -52,10 +52,18 @@ def peak_memory(device: torch.device) -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+_NO_ROOM: Final[tuple[str, ...]] = (
+    "DefaultCPUAllocator: ",
+    "CUDA error: out of memory",  # of what PyTorch's allocator does not hand out: pinned memory, kernels' stacks
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a tensor, on a GPU or a CPU, or an array found no room."""
     # PyTorch has an error of its own for GPUs only.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: " in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in _NO_ROOM)
 
 
 def flops_per_picture(config: TowerConfig, tokens: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ PHOTOGRAPHS: Final[str] = "image_alt"
 TRAIN: Final[str] = "train"
 HELD_OUT: Final[str] = "validation"
 _HEX: Final[frozenset[str]] = frozenset("0123456789abcdef")
+_SAMPLE_BYTES: Final[int] = 3 * 512
+"""A sample is three members at least, each with a header: a count that no file of that length can hold would cost memory."""
 
 
 class DataError(Exception):
@@ -119,6 +122,21 @@ def open_version(folder: Path | str, *, manifest_sha256: str | None = None) -> V
     return Version(folder, digest, shards, mix, render, size, background)
 
 
+def refuse_within(version: Version, out: Path) -> None:
+    """Keeps results out of a published version, which never changes, but for its folder `training`.
+
+    Raises:
+        ValueError: `out` is the version's folder or lies in it, not below `training`.
+    """
+    folder, there = version.folder.resolve(), out.resolve()
+    inside = there.relative_to(folder).parts if there.is_relative_to(folder) else None
+    if inside is not None and (len(inside) < 2 or inside[0] != "training"):
+        raise ValueError(
+            f"out: {out} is part of the published version, which never changes; {version.folder / 'training' / 'NAME'} "
+            "is a place for runs on it"
+        )
+
+
 def resolve_mix(version: Version, asked: Mapping[str, float]) -> dict[str, float]:
     """The weights of the kinds that are trained on, summing to 1.
 
@@ -127,9 +145,13 @@ def resolve_mix(version: Version, asked: Mapping[str, float]) -> dict[str, float
         asked: Kind -> weight; a weight of 0 leaves a kind out. Empty: the version's own mix, or all kinds alike.
 
     Raises:
-        DataError: A kind has a weight and no shards, or no kind has a weight.
+        DataError: A kind has a weight and no shards, no kind has a weight, or one is no finite number of 0 or more.
     """
-    mix = {kind: weight for kind, weight in (asked or version.mix).items() if weight > 0}
+    weights = asked or version.mix
+    if not all(0 <= weight < math.inf for weight in weights.values()) or sum(weights.values()) == math.inf:
+        said = ", ".join(f"{kind}={weight:g}" for kind, weight in weights.items())
+        raise DataError(f"{version.folder}: a mix of {said}: weights are numbers of 0 or more with a finite sum")
+    mix = {kind: weight for kind, weight in weights.items() if weight > 0}
     if not mix and not asked:
         mix = dict.fromkeys(version.kinds, 1.0)
     missing = sorted(set(mix) - set(version.kinds))
@@ -148,7 +170,7 @@ def _shard(folder: Path, url: str, entry: Mapping[str, Any]) -> Shard:
     if split not in (TRAIN, HELD_OUT):
         raise ValueError(f"a shard's split is {TRAIN} or {HELD_OUT}, not {split!r}")
     sha256, length, samples = str(entry["sha256"]), int(entry["bytes"]), int(entry["samples"])
-    if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or samples < 0:
+    if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or not 0 <= samples <= length // _SAMPLE_BYTES:
         raise ValueError(f"{entry['path']!r} has an impossible sha256, size or count")
     path = _inside(folder, entry["path"])
     address = storage.join(url, entry["path"]) if url else ""

@@ -96,6 +96,29 @@ def test_plain_text(read: Read) -> None:
     ]
 
 
+def test_wrapped_text(read: Read) -> None:
+    line = b"The old harbour was quiet that morning, for most of the boats had come\r\n"
+    paragraph = (
+        line + b"back before the storm, and only the two sisters who lived in the last\r\nhouse had seen the light.\r\n"
+    )
+    text = b"\xef\xbb\xbf" + b"\r\n".join([paragraph] * 4)
+    took = read(text, "book.txt", text_documents="blank_line")
+    assert {row["text"] for row in took.rows} == {paragraph.replace(b"\r\n", b" ").decode().strip()}
+    assert [row["origin"] for row in took.rows] == [f"src/book.txt#{number}" for number in (1, 5, 9, 13)]
+    assert [row["text"].count("\n") for row in read(text, "book.txt").rows] == [6]
+    took = read(text, "book.txt", text_documents="blank_line", text_lines="paragraphs")
+    assert [row["text"].count("\n") for row in took.rows] == [2] * 4
+    took = read(b"One line that goes\non here.", "book.txt", text_lines="wrapped")
+    assert [row["text"] for row in took.rows] == ["One line that goes on here."]
+    took = read(gzip.compress(text * 2)[:-20], "book.txt.gz", text_documents="blank_line")
+    assert took.faults()[-1][1] == "truncated", "what was met while looking ahead is told"
+
+
+def test_colours_of_a_terminal_are_no_text(read: Read) -> None:
+    took = read(b"See \x1b[35;1m\xe2\x80\x9cUNIX\xe2\x80\x9d\x1b[m and [1] here.", "tip.txt")
+    assert [row["text"] for row in took.rows] == ["See “UNIX” and [1] here."]
+
+
 def archive(members: dict[str, bytes]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:

@@ -427,3 +427,22 @@ def test_the_cache_keeps_its_bound_and_open_shards_stay_readable(stored, tmp_pat
     opened = [shards.get(n) for n in range(len(version.shards))]
     assert len(list((tmp_path / "cache").glob("*.tar"))) == 1
     assert all(shard.read(0).text for shard in opened)
+
+
+@pytest.mark.parametrize(
+    "weights", [{"image_alt": 1e999}, {"image_alt": -1.0}, {"image_alt": 1e308, "sentences": 1e308}]
+)
+def test_a_mix_of_impossible_weights_is_refused(small, weights):
+    """Weights whose sum overflows became 0 each, and were ignored."""
+    with pytest.raises(DataError, match="weights are numbers of 0 or more with a finite sum"):
+        resolve_mix(open_version(small), weights)
+
+
+def test_a_count_that_no_file_can_hold_is_refused(small, tmp_path):
+    """A manifest that promised 10^12 samples took memory for them, and the message was of the batch's size."""
+    shutil.copytree(small, tmp_path / "v")
+    manifest = json.loads((tmp_path / "v" / "MANIFEST.json").read_text())
+    manifest["shards"][0]["samples"] = 10**12
+    (tmp_path / "v" / "MANIFEST.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="has an impossible sha256, size or count"):
+        open_version(tmp_path / "v")

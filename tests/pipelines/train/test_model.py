@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from pipelines.train.reference import model as tower_module
 from pipelines.train.reference.decode import Batch, Decoder
 from pipelines.train.reference.distributed import World
+from pipelines.train.reference.embed import embed_pairs
 from pipelines.train.reference.loss import Objective, standardised, unit
 from pipelines.train.reference.metrics import EventFile
 from pipelines.train.reference.model import make_tower
@@ -23,7 +27,7 @@ from pipelines.train.reference.plan import Order, Plan
 from pipelines.train.reference.retrieval import recalls
 from pipelines.train.reference.shards import Shards
 from pipelines.train.reference.step import Embedder, Part, StepOptions, backward
-from pipelines.train.reference.usage import flops_per_picture
+from pipelines.train.reference.usage import flops_per_picture, is_out_of_memory
 from pipelines.train.reference.version import open_version
 from pipelines.train.reference.weights import load_tower, save_tower
 
@@ -62,6 +66,52 @@ def test_weights_survive_and_a_broken_file_is_a_clear_error(tmp_path):
             load_tower(tmp_path / "w")
 
 
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("config", "width", 10**9, "its width is"),
+        ("config", "width", 6144, "size mismatch"),
+        ("config", "depth", 10**9, "its depth is"),
+        ("config", "heads", 7, "7 heads do not divide 96 channels"),
+        ("config", "patch", 0, "its patch is 0"),
+        ("inputs", "size", "big", "its size is 'big'"),
+        ("inputs", "render", [], "its render is"),
+        ("bias", "dtype", "I32", "bias is of type I32, not F32"),
+    ],
+)
+def test_weights_that_lie_about_their_shape_are_refused(tmp_path, part, field, value, message):
+    """Some took memory for what they promised, some failed in the middle of the first step, one was read as another type."""
+    save_tower(tmp_path / "w", make_tower("tiny", rows=4, columns=4))
+    data = (tmp_path / "w").read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    if part in header:
+        header[part][field] = value
+    else:
+        header["__metadata__"][part] = json.dumps({**json.loads(header["__metadata__"][part]), field: value})
+    text = json.dumps(header).encode()
+    (tmp_path / "w").write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+    with pytest.raises(ValueError, match=f"(?s)not a tower's weights: .*{message}"):
+        load_tower(tmp_path / "w")
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path):
+    """The first step said that the learning rate was too high."""
+    tower = make_tower("tiny", rows=4, columns=4)
+    with torch.no_grad():
+        tower.head.out.weight[3, 4] = math.nan
+    save_tower(tmp_path / "w", tower)
+    with pytest.raises(ValueError, match=r"head\.out\.weight has values that are no finite numbers"):
+        load_tower(tmp_path / "w")
+
+
+def test_loaded_weights_can_be_trained(tmp_path):
+    save_tower(tmp_path / "w", make_tower("tiny", rows=2, columns=2))
+    tower = load_tower(tmp_path / "w")
+    tower(torch.zeros(2, 3, 32, 32)).sum().backward()
+    assert all(p.grad is not None for n, p in tower.named_parameters() if n not in ("bias", "log_temperature"))
+
+
 def test_a_tower_embeds_images_and_texts_as_the_loader_does(rendered, tmp_path):
     torch.manual_seed(1)
     shards = Shards(open_version(rendered))
@@ -70,14 +120,49 @@ def test_a_tower_embeds_images_and_texts_as_the_loader_does(rendered, tmp_path):
     tower = make_tower("tiny", rows=14, columns=14)
     save_tower(tmp_path / "w", tower)
     loaded = load_tower(tmp_path / "w")
-    from pipelines.train.reference.embed import embed_pairs
-
     left, right = embed_pairs(tower, decoder, "image_alt", samples, torch.device("cpu"))
     files = [shards.get(s.shard).read(s.position).left for s in samples]
     texts = [shards.get(s.shard).read(s.position).text.decode() for s in samples]
     assert torch.allclose(loaded.embed_images(files), left, atol=1e-5)
     assert torch.allclose(loaded.embed_texts(texts), right, atol=1e-5)
     assert torch.allclose(loaded.embed_images([Image.new("RGB", (9, 5))]).norm(dim=1), torch.ones(1))
+
+
+def test_one_text_is_not_taken_for_its_letters(rendered):
+    """`embed_texts("a cat")` gave a vector a letter, and said nothing."""
+    tower = make_tower("tiny", rows=14, columns=14)
+    for wrong in ("a cat", b"a cat", 7, [7], ["a cat", None]):
+        with pytest.raises(TypeError, match="texts"):
+            tower.embed_texts(wrong)
+    for wrong in ("cat.jpg", Path("cat.jpg"), b"\xff\xd8", None, [7]):
+        with pytest.raises(TypeError, match="image"):
+            tower.embed_images(wrong)
+    assert tower.embed_texts(iter(["a cat", ""])).shape == (2, 96)
+
+
+def test_pillow_images_of_any_mode_and_files_that_are_none():
+    """CMYK images could not be written as PNG, on the way to be read again; a file that is no image was called by an address."""
+    tower = make_tower("tiny", rows=2, columns=2)
+    modes = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16")
+    found = tower.embed_images([Image.new(mode, (9, 5)) for mode in modes])
+    assert torch.isfinite(found).all()
+    with pytest.raises(ValueError, match="an image of 6 bytes: no JPEG, PNG or WebP"):
+        tower.embed_images([b"GIF89a"])
+
+
+def test_pictures_are_decoded_a_batch_at_a_time(monkeypatch):
+    """All of them lay in memory as floats before the first was embedded."""
+    order: list[str] = []
+
+    def decoded(images, _):
+        order.append("decoded")
+        return torch.zeros(len(images), 3, 32, 32), None
+
+    tower = make_tower("tiny", rows=2, columns=2)
+    monkeypatch.setattr(tower_module, "photo_tensor", decoded)
+    tower.register_forward_pre_hook(lambda *_: order.append("embedded"))
+    assert tower.embed_images([b""] * 4, batch=2).shape == (4, 96)
+    assert order == ["decoded", "embedded"] * 2
 
 
 def loss_of(left, right, *, loss="softmax", temperature=10.0, left_ids=None, right_ids=None) -> float:
@@ -261,3 +346,37 @@ def test_a_step_stays_on_its_device(optimiser, loss, chunk, keep, monkeypatch):
     make_optimiser(optimiser, tower.named_parameters(), weight_decay=0.1).step()
     assert rows.device == device
     assert all(p.grad is not None and p.grad.device == device for n, p in tower.named_parameters() if n != "bias")
+
+
+def test_an_evaluation_stays_on_its_device(rendered, monkeypatch):
+    """As above: what embeds held-out pairs, texts and images."""
+    device = torch.device("meta")
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    with device:
+        tower = make_tower("tiny", rows=14, columns=14)
+    shards = Shards(open_version(rendered))
+    decoder = Decoder(shards, photo=PhotoRecipe(size=32), patch=16)
+    for kind in ("image_alt", "sentences"):
+        samples = shards.samples(shards.version.of(kind)[0])[:6]
+        cpu = Embedder(tower, StepOptions()).parts(decoder.samples(kind, samples))
+        parts = [Part(part.photos, part.pictures.to(device), part.height) for part in cpu]
+        monkeypatch.setattr(Embedder, "parts", lambda *_, parts=parts: parts)  # it looks at values
+        assert all(side.device == device for side in embed_pairs(tower, decoder, kind, samples, device))
+        monkeypatch.undo()
+        monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    assert tower.embed_texts(["a cat"]).device == tower.embed_texts([]).device == device
+    assert tower.embed_images([Image.new("RGB", (9, 5))]).device == device
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
+def test_full_memory_is_told_by_its_many_words(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))

@@ -128,6 +128,8 @@ def test_lanes_suit_batch_and_workers():
     assert choose_lanes(48, 3) == 6
     assert choose_lanes(10240, 16) == 16
     assert choose_lanes(10240, 2, 64) == 64
+    assert choose_lanes(32, 1, most=5) == choose_lanes(32, 2, most=5) == 4
+    assert choose_lanes(32, 8, most=5) == 8, "who asks for more workers than samples is told so by the kind"
     with pytest.raises(ValueError, match="a batch of 32 cannot be shared by 3 workers: make it a multiple of 3"):
         choose_lanes(32, 3)
     with pytest.raises(ValueError, match="lanes must be a multiple of the 2 workers"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,13 +15,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from versions import bands, text_png, write_version
 
 from pipelines.train.reference.__main__ import main
 from pipelines.train.reference.checkpoint import FOLDER, listed
 from pipelines.train.reference.config import TrainConfig, TrainingError, make_config, read_recipe
 from pipelines.train.reference.metrics import METRICS, read_metrics
+from pipelines.train.reference.model import make_tower
 from pipelines.train.reference.trainer import train
-from pipelines.train.reference.weights import load_tower
+from pipelines.train.reference.weights import load_tower, save_tower
 
 
 def run(version: Path, out: Path, **changes) -> dict:
@@ -247,8 +250,10 @@ def test_unknown_kind_wrong_manifest_and_no_version_are_clear_errors(small, tmp_
         (["--lanes", "5"], "lanes must be"),
         (["--device", "abacus"], "no device 'abacus'"),
         (["--device", "cuda:77"], "no device 'cuda:77'"),
+        (["--device", "meta"], "no device 'meta' for this trainer: it runs on cpu and cuda"),
+        (["--mix", "image_alt=1e308,sentences=1e308"], "mix: the weights are too large"),
         (["--batch-size", "100000"], "a batch of 100000 pairs, and the version has"),
-        (["--warm-up", "7"], "warm_up takes 7 of 3 steps"),
+        (["--warm-up", "7"], "error: warm_up takes 7 of 3 steps"),
         (["--recipe", "absent.yaml"], "absent.yaml"),
     ],
 )
@@ -267,7 +272,76 @@ def test_an_unknown_option_is_named_behind_one_line_of_usage(small, tmp_path, ca
         assert len(said.splitlines()) <= 3
 
 
-def test_few_held_out_pairs_and_a_batch_that_repeats_pairs_are_noted(small, tmp_path, capsys):
+def test_a_kind_of_few_samples_is_trained_on(small, tmp_path, capsys):
+    """One with fewer samples than eight lanes, which nobody had asked for, ended the run; the note on its batches was untrue."""
+    kinds = {"image_alt": bands()[:40], "sentences": [("png", text_png(f"a{n}"), f"b{n}") for n in range(5)]}
+    few = write_version(tmp_path / "v", kinds)
+    options = {"mix": {"image_alt": 0.5, "sentences": 0.5}, "steps": 4, "batch_size": 16, "size": 32, "holdout": 0.0}
+    assert run(few, tmp_path / "kind", **options)["steps"] == 4
+    assert "note: batches of sentences hold 4 pairs, not 16: there are 5 to train on" in capsys.readouterr().out
+    assert run(few, tmp_path / "mixed", **options, batches="mixed")["steps"] == 4
+    assert "note: a batch of 16 holds the 5 pairs of sentences more than once" in capsys.readouterr().out
+
+
+def test_weights_bring_their_own_model(small, tmp_path, capsys):
+    """The result named the model that the options had by default, and `--model` and `--blank` were passed over in silence."""
+    weights = tmp_path / "w.safetensors"
+    save_tower(weights, make_tower("tiny", rows=4, columns=4, width=48, skip_blank=False))
+    options = {"steps": 1, "batch_size": 8, "size": 32, "start_from": weights, "report": False}
+    assert run(small, tmp_path / "out", **options)["model"] == "48x2"
+    with pytest.raises(ValueError, match=r"model: .* is 48x2, not B/16"):
+        run(small, tmp_path / "b", **options, model="B/16")
+    with pytest.raises(ValueError, match=r"blank: .* was trained with see, not skip"):
+        run(small, tmp_path / "c", **options, blank="skip")
+
+
+def test_a_full_disk_is_named_and_no_half_checkpoint_stays(small, tmp_path, capsys, monkeypatch):
+    """Torch's own error was a traceback with a line of its sources, and what was written half stayed and filled the disk."""
+
+    def full(self, data):
+        self.fault = OSError(errno.ENOSPC, "No space left on device")
+        raise self.fault
+
+    monkeypatch.setattr("pipelines.train.reference.checkpoint._Written.write", full)
+    assert main([*command(small, tmp_path / "out", "--steps", "1")[3:]]) == 1
+    assert "step-00000001.pt cannot be written: No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "out" / FOLDER).iterdir())
+
+
+def test_a_kind_is_named_once_in_a_mix(small, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--dataset", str(small), "--out", str(tmp_path), "--mix", "image_alt=1,sentences=1,image_alt=3"])
+    assert "'image_alt' is named twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["", "train", "train/x", "validation/x", "other", "training"])
+def test_results_are_not_written_into_a_version(small, tmp_path, capsys, where):
+    """`--out VERSION` replaced the version's own report; runs belong below `training`."""
+    version = tmp_path / "v"
+    shutil.copytree(small, version)
+    before = sorted(version.rglob("*"))
+    assert main(["--dataset", str(version), "--out", str(version / where), "--steps", "1", "--batch-size", "8"]) == 2
+    assert "is part of the published version, which never changes" in capsys.readouterr().err
+    assert sorted(version.rglob("*")) == before
+
+
+def test_another_runs_checkpoint_is_refused_by_the_options_that_differ(small, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(small, out, steps=2, batch_size=8, size=32, report=False)
+    with pytest.raises(
+        TrainingError, match=r"--learning-rate was 0.002 and is 0.5, --steps was 2 and is 4; choose another"
+    ):
+        run(small, out, steps=4, batch_size=8, size=32, learning_rate=0.5, report=False)
+    (newest,) = listed(out)
+    newest.with_name("step-00000009.pt").write_bytes(newest.read_bytes()[:1000])
+    capsys.readouterr()
+    run(small, out, steps=2, batch_size=8, size=32, report=False)
+    said = capsys.readouterr().out
+    assert "step-00000009.pt cannot be read" in said
+    assert "passed over" in said
+
+
+def test_few_held_out_pairs_are_noted(small, tmp_path, capsys):
     result = run(small, tmp_path / "out", steps=1, batch_size=40, size=32, mix={"image_alt": 0.5, "sentences": 0.5})
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
     held = {kind: found["samples"] for kind, found in result["retrieval_by_kind"].items()}
