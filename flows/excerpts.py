@@ -11,17 +11,22 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.stages.select import UPSTREAM
+from flows.stages.annotate import ANNOTATE_CODE
+from flows.stages.select import PAIRS_CODE, UPSTREAM
 from pairs import arrow, back_translation, keys, language, sentences, translations, word_drop
 from pairs.schema import KINDS
 from pipelines import dataset, storage
 from pipelines import manifest as manifests
 from pipelines.manifest import StageManifest
+from pipelines.ray_jobs import translate
 from pipelines.sources.tarstream import Damage, read_tar
 from pipelines.tables import read_batches
 
 Group = tuple[str, str, str | None]
 """Kind, language (of translations both, `de-en`), rule; None: kept."""
+
+_CODES = {"annotate": ANNOTATE_CODE, "select": PAIRS_CODE, "translate": translate.CODE}
+"""What the stages whose rows are judged once more are of, in this release."""
 
 _MEMBER_BYTES = 64 << 20
 _BATCH_ROWS = 2048
@@ -41,6 +46,7 @@ class Drawn:
         totals: Kind and rule -> rows that the build dropped, over all steps and languages, by its ledger.
         examples: Kinds of whose dropped rows only some are at hand: `counts` has no more than those.
         there: Languages met, wanted or not.
+        older: Stages of another release, whose rows this one's rules must not judge.
     """
 
     most: int
@@ -51,6 +57,7 @@ class Drawn:
     totals: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: set[str] = field(default_factory=set)
     there: set[str] = field(default_factory=set)
+    older: list[str] = field(default_factory=list)
     _held: dict[Group, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
     def add(self, kind: str, batch: pa.RecordBatch, why: pa.StringArray | None = None) -> None:
@@ -163,7 +170,8 @@ def kept(
 
 def _samples(url: str) -> Iterator[dict[str, Any]]:
     """The texts of each sample of a shard."""
-    key, rest = "", {}
+    key = ""
+    rest: dict[str, Any] = {}
     with storage.open_read(url) as file:
         for member in read_tar(file, max_member_bytes=_MEMBER_BYTES):
             if isinstance(member, Damage):
@@ -191,12 +199,13 @@ def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def dropped(
-    folder: str, manifest: dataset.DatasetManifest, kinds: Collection[str] = ()
+    folder: str, manifest: dataset.DatasetManifest, kinds: Collection[str] = (), older: list[str] | None = None
 ) -> Iterator[tuple[str, pa.RecordBatch, pa.StringArray]]:
     """The candidates of a version's kinds with the rule that each failed: (kind, rows, reasons; null: kept).
 
     The rules are applied once more to what was read and measured. What several pairs decide together (copies, bounds over all
-    sources, balance) is not among them.
+    sources, balance) is not among them, and neither is what another release measured, whose rules were others: the names of such
+    stages go into `older`.
 
     Raises:
         DatasetError: The stages that the version was made of are gone.
@@ -212,6 +221,10 @@ def dropped(
             continue
         told = {name: value for name, value in options.items() if not (kind == "back_translation" and name in UPSTREAM)}
         for stage in _candidates(kind, recipe, root, manifest):
+            if stage.code.partition("+")[0] != _CODES[stage.stage.partition("-")[0]]:
+                if older is not None:
+                    older.append(stage.stage)
+                continue
             for part in [part for split in dataset.SPLITS for part in stage.tables(split)]:
                 for batch in read_batches(storage.join(root, stage.folder, part.path)):
                     yield kind, batch, _reasons(kind, batch, told, recipe["seed"])
@@ -303,7 +316,7 @@ def draw(
             drawn.add(kind, batch)
         if also_dropped:
             drawn.examples |= {"image_alt", dataset.TABLES}
-            for kind, batch, why in dropped(folder, manifest, kinds):
+            for kind, batch, why in dropped(folder, manifest, kinds, drawn.older):
                 drawn.add(kind, batch, why)
             for kind, steps in manifest.ledger.items():
                 for step in steps if not kinds or kind in kinds else ():

@@ -38,6 +38,12 @@ def show(drawn: Drawn, console: Console) -> None:
     unseen = [
         f"{kind} · dropped by {rule}: {total:,}, of which no row was stored" for kind, rule, total in drawn.unseen()
     ]
+    if drawn.older:
+        told = f"{len(drawn.older)} stages, {drawn.older[0]} the first," if len(drawn.older) > 1 else drawn.older[0]
+        unseen.append(
+            f"what was dropped of the rows of {told} is not shown: another release measured them, whose rules were others; build "
+            "the recipe again, or read them with that release"
+        )
     if unseen:
         console.print()
     for line in unseen:

@@ -58,7 +58,7 @@ def width(lines: Sequence[str]) -> int | None:
     found = taken[min(int(_WIDTH_OF * len(taken)), len(taken) - 1)]
     if found < _MIN_WIDTH:
         return None
-    breaks = [(line, after) for line, after in pairwise(bare) if line and after]
+    breaks = [(line, after) for line, after in pairwise(bare) if line and after and not _apart(line, after)]
     full = [(line, after) for line, after in breaks if _is_full(line, after, found)]
     going_on = sum(_goes_on(line, after) for line, after in full)
     if len(full) < 3 or len(full) < _LEAST_FULL * len(breaks) or going_on < _LEAST_GOING_ON * len(full):
@@ -101,9 +101,14 @@ def _between(before: str, after: str) -> str:
 
 def _belongs(before: str, line: str, at: int) -> bool:
     """Whether a line goes on with the paragraph of the one before."""
-    if not before or not line or _ITEM.match(line) or (_set_in(line) > _set_in(before) and not _ITEM.match(before)):
+    if not before or not line or _apart(before, line):
         return False
     return _goes_on(before, line) or _is_full(before, line, at)
+
+
+def _apart(before: str, line: str) -> bool:
+    """Whether a line is an item of a list, or set in as a quotation's author is: whatever stands before it, it begins anew."""
+    return bool(_ITEM.match(line)) or (_set_in(line) > _set_in(before) and not _ITEM.match(before))
 
 
 def _set_in(line: str) -> int:

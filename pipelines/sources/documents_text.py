@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, Final
@@ -13,6 +14,8 @@ from pipelines.sources.documents_rows import Rows
 from pipelines.sources.reading import BOM, BrokenStreamError, Reading, bounded_lines
 from pipelines.sources.spec import DocumentsSource
 
+_TERMINAL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A control sequence of terminals (ECMA-48, 5.4): colours, bold. Without its escape character the rest would be read as text."""
 _LOOKED_AT: Final = 1000  # lines of a file, by which it is told whether they are wrapped
 _LOOKED_AT_BYTES: Final = 1 << 20
 
@@ -34,6 +37,8 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
         except UnicodeDecodeError as error:
             reading.error(path, f"line {number}", "invalid_utf8", error)
             continue
+        if "\x1b" in text:
+            text = _TERMINAL.sub("", text)
         if width is not None:
             text = wrapping.unwrap(text, width)
         reading.records += 1
@@ -59,7 +64,7 @@ def _with_width(source: DocumentsSource, lines: Iterator[bytes | None]) -> tuple
     except BrokenStreamError as error:
         broken = error
     shown = [(line or b"").removeprefix(BOM).decode("utf-8", "replace") for line in head]
-    width = wrapping.width(shown)
+    width = wrapping.width([_TERMINAL.sub("", line) for line in shown])
     if width is None and source.text_lines == "wrapped":
         width = wrapping.MAX_WIDTH
     return chain(head, _raising(broken) if broken else lines), width

@@ -15,6 +15,7 @@ from flows import excerpts, show
 from flows.cli import app
 from flows.excerpts import Drawn
 from pipelines import dataset
+from pipelines import manifest as manifests
 from pipelines.dataset import DatasetManifest
 from tests.pipelines.publish import made_version
 
@@ -144,6 +145,24 @@ def test_where_nothing_is_wanted_that_is_there_what_is_there_is_said(version: tu
     done = CliRunner().invoke(app, ["show", str(folder), "--kind", "word_drop"])
     assert done.exit_code == 1
     assert "no pairs of word_drop; there are image_alt, sentences, translations" in done.output
+
+
+def test_what_another_release_measured_is_not_judged_by_this_ones_rules(
+    version: tuple[Path, DatasetManifest], tmp_path: Path
+) -> None:
+    _, manifest = version
+    old = manifests.StageManifest(
+        stage="annotate-bitext", key="0" * 16, config={}, inputs={}, code="1+unicode-14", parts=[], ledger=[]
+    )
+    folder = tmp_path / "datasets/demo/0123456789ab"
+    (tmp_path / old.folder).mkdir(parents=True)
+    manifests.write(str(tmp_path / old.folder), old)
+    recipe = {**manifest.recipe, "pairs": {"translations": {}}, "sources": {"bitext": {"type": "bitext"}}, "seed": 0}
+    told = manifest.model_copy(update={"recipe": recipe, "lineage": {"annotate-bitext": {"key": "0" * 16}}})
+    older: list[str] = []
+    assert list(excerpts.dropped(str(folder), told, (), older)) == []
+    assert older == ["annotate-bitext"]
+    assert "annotate-bitext is not shown: another release measured them" in printed(Drawn(1, older=older))
 
 
 def test_stages_that_are_gone_are_told(version: tuple[Path, DatasetManifest]) -> None:

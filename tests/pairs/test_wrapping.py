@@ -87,6 +87,19 @@ def test_what_stands_on_its_own_line_stays_there() -> None:
     assert joined == ["A HEADING", "", ENGLISH, *kept[-3:]]
 
 
+def test_authors_set_in_below_short_quotations_do_not_hide_the_wrapping() -> None:
+    quotation = [
+        "A copy of the universe is not what is required of art; one of the damned",
+        "things is ample.",
+        "\t\t-- Rebecca West",
+        "",
+    ]
+    lines = [*quotation, "Art is long.", "\t\t-- Hippocrates", "", "Less is more.", "\t\t-- Robert Browning", ""] * 4
+    at = wrapping.width(lines)
+    assert at is not None
+    assert wrapping.unwrap("\n".join(quotation), at).split("\n")[:2] == [" ".join(quotation[:2]), quotation[2]]
+
+
 def test_a_hyphen_at_the_end_stays_and_a_dash_keeps_its_space() -> None:
     assert wrapping.unwrap("It was a well-\nknown house", 72) == "It was a well-known house"
     assert (

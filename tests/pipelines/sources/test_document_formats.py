@@ -114,6 +114,11 @@ def test_wrapped_text(read: Read) -> None:
     assert took.faults()[-1][1] == "truncated", "what was met while looking ahead is told"
 
 
+def test_colours_of_a_terminal_are_no_text(read: Read) -> None:
+    took = read(b"See \x1b[35;1m\xe2\x80\x9cUNIX\xe2\x80\x9d\x1b[m and [1] here.", "tip.txt")
+    assert [row["text"] for row in took.rows] == ["See “UNIX” and [1] here."]
+
+
 def archive(members: dict[str, bytes]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
