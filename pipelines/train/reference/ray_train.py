@@ -93,7 +93,7 @@ def train_on_ray(
 
 def _from_anywhere(config: TrainConfig) -> TrainConfig:
     """With absolute paths: Ray's workers stand in folders of their own."""
-    paths = {name: value.absolute() for name, value in config if isinstance(value, Path)}
+    paths: dict[str, Any] = {name: value.absolute() for name, value in config if isinstance(value, Path)}
     if storage.is_local(config.dataset):
         paths["dataset"] = str(storage.local_path(config.dataset).absolute())
     return config.model_copy(update=paths)
