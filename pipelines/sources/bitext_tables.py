@@ -18,6 +18,7 @@ from pipelines.sources.reading import (
     Reading,
     SourceError,
     bounded_lines,
+    json_value,
     meant,
     open_decompressed,
     text_of,
@@ -194,7 +195,7 @@ def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> I
         if not line.strip():
             continue  # an empty line between records is no record
         try:
-            record = orjson.loads(line)
+            record = json_value(line)
         except orjson.JSONDecodeError as error:
             reading.error(path, f"line {number}", "malformed_json", error)
             continue
