@@ -103,7 +103,7 @@ class Contest:
 
     def speeds(self) -> tuple[float, float]:
         """Texts per second, ours and theirs, medians."""
-        return tuple(1 / statistics.median(column) for column in zip(*self.times, strict=True))  # type: ignore[return-value]
+        return tuple(1 / statistics.median(column) for column in zip(*self.times, strict=True))
 
 
 def contests(kind: str, texts: list[str], folder: Path) -> list[Contest]:

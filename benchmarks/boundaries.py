@@ -18,12 +18,14 @@ files, or slower than 10 MB/s.
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -91,12 +93,17 @@ def ours(lang: str, texts: list[str]) -> list[list[str]]:
     return found
 
 
+def each(split: Splitter, lang: str, texts: list[str]) -> list[list[str]]:
+    """Paragraph by paragraph, as the libraries do."""
+    return [split(lang, text) for text in texts]
+
+
 def libraries() -> dict[str, Splitter]:
     """Those of the four that are installed."""
     found: dict[str, Splitter] = {}
-    made: dict[tuple[str, str], object] = {}
+    made: dict[tuple[str, str], Any] = {}
 
-    def of(kind: str, lang: str, make: Callable[[str], object]) -> object:
+    def of(kind: str, lang: str, make: Callable[[str], Any]) -> Any:
         if (kind, lang) not in made:
             try:
                 made[kind, lang] = make(lang)
@@ -119,7 +126,7 @@ def libraries() -> dict[str, Splitter]:
     try:
         from sentence_splitter import SentenceSplitter
 
-        found["moses"] = lambda lang, text: of("moses", lang, lambda tag: SentenceSplitter(language=tag)).split(text)  # type: ignore[attr-defined]
+        found["moses"] = lambda lang, text: of("moses", lang, lambda tag: SentenceSplitter(language=tag)).split(text)
     except ImportError:
         pass
     try:
@@ -127,7 +134,7 @@ def libraries() -> dict[str, Splitter]:
 
         found["pysbd"] = lambda lang, text: of(
             "pysbd", lang, lambda tag: pysbd.Segmenter(language=tag, clean=False)
-        ).segment(text)  # type: ignore[attr-defined]
+        ).segment(text)
     except ImportError:
         pass
     return found
@@ -186,14 +193,12 @@ def main() -> int:
     for kind, data in (("xml", xml_paragraphs(words.shared)), ("lines", plain_paragraphs(words.shared))):
         for lang, paragraphs in data.items():
             ours(lang, ["Warm. Up."])
-            found = {"ours": measure(paragraphs, lang, lambda texts, lang=lang: ours(lang, texts))}  # type: ignore[misc]
+            found = {"ours": measure(paragraphs, lang, functools.partial(ours, lang))}
             joint = "" if lang in UNSPACED else " "
             fast = speed([joint.join(segments) for segments in paragraphs], lang)
             found["ours"] = (*found["ours"][:3], fast)
             for name, split in others.items():
-                found[name] = measure(
-                    paragraphs, lang, lambda texts, s=split, lang=lang: [s(lang, text) for text in texts]
-                )  # type: ignore[misc]
+                found[name] = measure(paragraphs, lang, functools.partial(each, split, lang))
             cells = [f"{p:.3f} / {r:.3f} / {f:.3f} / {mb:.1f}" for p, r, f, mb in (found[name] for name in names)]
             label = lang if kind == "xml" else f"{lang} (lines)"
             count = sum(map(len, paragraphs))

@@ -33,7 +33,7 @@ _SIDE_BY_SIDE = max(2, min(8, os.cpu_count() or 2))
 @flow(
     name="build_dataset",
     persist_result=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=_SIDE_BY_SIDE),
+    task_runner=ThreadPoolTaskRunner(max_workers=_SIDE_BY_SIDE),  # type: ignore[arg-type]  # Prefect casts its own as well
     on_cancellation=[stop_jobs],
     on_crashed=[stop_jobs],
 )

@@ -55,8 +55,8 @@ def run_demo(root: Path, *, train: bool, pictures: int | None, build: Callable[.
     out.print(f"try: {command} verify {version}", markup=False, highlight=False, soft_wrap=True)
     if not train:
         install = f"{sys.executable} -m pip install torch==2.13.0"
-        words = f"to train on it: make demo (or: {install} && {command} demo --root {root})"
-        out.print(words, markup=False, highlight=False, soft_wrap=True)
+        hint = f"to train on it: make demo (or: {install} && {command} demo --root {root})"
+        out.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
 def _champion(root: Path) -> Any:

@@ -154,8 +154,9 @@ def apply_automation(path: Path) -> str:
         wanted = Automation.model_validate(content)
     except ValidationError as error:
         raise DeployError(f"{path}: {error}") from error
+    there: Automation | None
     try:
-        there = Automation.read(name=wanted.name)
+        there = Automation.read(name=wanted.name)  # type: ignore[assignment]  # a coroutine only where coroutines run
     except ValueError:
         there = None
     if there is None:

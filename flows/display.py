@@ -95,7 +95,7 @@ def _table(lines: list[Line], columns: int = 80) -> Table:
     """A line a stage; what does not fit is cut off the notes, not off names, counts and times."""
     grid = Table.grid(padding=(0, 1))
     for justify in ("left", "left", "left", "right", "right"):
-        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        grid.add_column(justify=justify, no_wrap=True)
     grid.add_column()  # the one that may be wrapped, for Rich narrows such a one first; its texts are cut instead
     bar_columns = _BAR_COLUMNS if columns >= _WIDE else _SHORT_BAR_COLUMNS
     now = time.monotonic()

@@ -170,7 +170,8 @@ def kept(
 
 def _samples(url: str) -> Iterator[dict[str, Any]]:
     """The texts of each sample of a shard."""
-    key, rest = "", {}
+    key = ""
+    rest: dict[str, Any] = {}
     with storage.open_read(url) as file:
         for member in read_tar(file, max_member_bytes=_MEMBER_BYTES):
             if isinstance(member, Damage):

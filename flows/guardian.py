@@ -23,8 +23,9 @@ def watch_over_this_process() -> None:
     """Starts a guardian, unless the user's own Prefect server is used."""
     if os.environ.get("PREFECT_API_URL") or not Path("/proc/self/stat").exists():
         return
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.Popen([sys.executable, "-m", "flows.guardian", str(os.getpid())], start_new_session=True, **quiet)  # type: ignore[call-overload]
+    words = [sys.executable, "-m", "flows.guardian", str(os.getpid())]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(words, start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing)
 
 
 def _stat(pid: int) -> tuple[int, str] | None:

@@ -61,7 +61,7 @@ def verify_version(folder: str, console: Console, fonts: tuple[str, ...] = ()) -
             check(steps)
         except LedgerError as error:
             problems.append(f"ledger of {kind}: {error}")
-    for table in (*manifest.tables, *manifest.balance):
+    for table in manifest.parquet():
         url = storage.join(folder, table.path)
         if not storage.exists(url) or storage.sha256_of(url) != table.sha256:
             problems.append(f"{table.path}: gone, or not the file that was published")

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas import FlowRun
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
@@ -103,7 +104,7 @@ def backfill(asked: BackfillParameters) -> list[Cell]:
             elif asked.dry_run:
                 done.append(cell)
             else:
-                run = run_deployment(
+                run: FlowRun = run_deployment(  # type: ignore[assignment]  # a coroutine only where coroutines run
                     deployment.id,
                     parameters=cell.parameters,
                     idempotency_key=cell.key,

@@ -204,7 +204,8 @@ def register(app: typer.Typer, out: Console, exit_codes: Callable[[], AbstractCo
         from pipelines.publish.compare import compare
 
         with exit_codes():
-            found = compare(*_places(root, name, a, b))
+            one, other = _places(root, name, a, b)
+            found = compare(one, other)
             if as_json:
                 fields = ("kind", "source", "lang", "kept", "gained", "lost")
                 rows = [dict(zip(fields, (*key, *counts), strict=True)) for key, counts in found.rows.items()]

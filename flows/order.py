@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.assembly import Made
@@ -15,6 +15,8 @@ from pipelines.manifest import StageManifest
 
 Total = tuple[int | None, int | None]
 """Rows and units to come; None where that is not known before the end."""
+Got = Mapping[str, StageManifest]
+"""Stages that are done -> their manifests; filled while the graph runs."""
 
 
 @dataclass(slots=True)
@@ -34,112 +36,129 @@ class Node:
     total: Callable[[], Total] = lambda: (None, None)
 
 
-def graph(build: Build, got: dict[str, StageManifest]) -> dict[str, Node]:
+def graph(build: Build, got: Got) -> dict[str, Node]:
     """All stages of a build, each after those that it reads.
 
     Args:
         build: Whose.
         got: Where the manifests of stages that are done will be found by name.
     """
-    nodes: dict[str, Node] = {}
-
-    def add(name: str, work: Work, after: list[str], total: Callable[[], Total]) -> None:
-        nodes[name] = Node(name, work, after, total)
-
-    for name in annotated(build):
-        add(
-            f"annotate-{name}",
-            lambda tick, name=name: build.annotate(name, tick),
-            [],
-            lambda name=name: (None, len(build.inputs(name).units())),
-        )
-    for name in build.table_sources():
-        before = f"annotate-{name}"
-        add(
-            f"table-{name}",
-            lambda tick, name=name, before=before: build.filter_table(name, got[before], tick),
-            [before],
-            lambda before=before: (got[before].rows, None),
-        )
-    for name in scored(build):
-        before = f"annotate-{name}"
-        add(
-            f"score-{name}",
-            lambda tick, name=name, before=before: build.score(name, got[before], tick),
-            [before],
-            lambda before=before: (got[before].rows, len(got[before].tables())),
-        )
     kinds = build.kinds()
+    nodes = [_annotate(build, name) for name in annotated(build)]
+    nodes += [_table(build, got, name) for name in build.table_sources()]
+    nodes += [_score(build, got, name) for name in scored(build)]
     for kind in kinds:
-        if kind == "word_drop":
-            continue
         if kind == "back_translation":
-            _translation(build, got, add)
-            continue
-        needs = [f"annotate-{name}" for name in build.sources_of(kind)]
-        scores = [f"score-{name}" for name in scored(build) if kind == "image_alt"]
-        add(
-            pairs_of(kind),
-            lambda tick, kind=kind, scores=scores: build.make_pairs(
-                kind,
-                {n: got[f"annotate-{n}"] for n in build.sources_of(kind)},
-                tick,
-                {need.removeprefix("score-"): got[need] for need in scores},
-            ),
-            [*needs, *scores],
-            lambda needs=needs: (sum(sum(part.rows for part in got[need].tables()) for need in needs), None),
-        )
+            nodes += _translation(build, got)
+        elif kind != "word_drop":
+            nodes.append(_select(build, got, kind))
     if "word_drop" in kinds:
-        add(
-            "word_drop",
-            lambda tick: build.make_pairs("word_drop", {"sentences": got["select-sentences"]}, tick),
-            ["select-sentences"],
-            lambda: (got["select-sentences"].rows, None),
-        )
-    for kind in kinds:
-        add(
-            f"render-{kind}",
-            lambda tick, kind=kind: build.render(kind, got[pairs_of(kind)], tick),
-            [pairs_of(kind)],
-            lambda kind=kind: (got[pairs_of(kind)].rows, None),
-        )
-    for kind in kinds:
-        rendered = f"render-{kind}"
-        add(
-            f"verify-{kind}",
-            lambda tick, kind=kind, rendered=rendered: build.verify(kind, got[rendered], tick),
-            [rendered],
-            lambda rendered=rendered: (sum(part.rows for part in got[rendered].shards()), None),
-        )
-    return nodes
+        nodes.append(_word_drop(build, got))
+    nodes += [_render(build, got, kind) for kind in kinds]
+    nodes += [_verify(build, got, kind) for kind in kinds]
+    return {node.name: node for node in nodes}
 
 
-def _translation(
-    build: Build, got: dict[str, StageManifest], add: Callable[[str, Work, list[str], Callable[[], Total]], None]
-) -> None:
+def _annotate(build: Build, name: str) -> Node:
+    return Node(
+        f"annotate-{name}", lambda tick: build.annotate(name, tick), [], lambda: (None, len(build.inputs(name).units()))
+    )
+
+
+def _table(build: Build, got: Got, name: str) -> Node:
+    before = f"annotate-{name}"
+    return Node(
+        f"table-{name}",
+        lambda tick: build.filter_table(name, got[before], tick),
+        [before],
+        lambda: (got[before].rows, None),
+    )
+
+
+def _score(build: Build, got: Got, name: str) -> Node:
+    before = f"annotate-{name}"
+    return Node(
+        f"score-{name}",
+        lambda tick: build.score(name, got[before], tick),
+        [before],
+        lambda: (got[before].rows, len(got[before].tables())),
+    )
+
+
+def _select(build: Build, got: Got, kind: str) -> Node:
+    """The pairs of a kind that is made from raw sources."""
+    needs = {name: f"annotate-{name}" for name in build.sources_of(kind)}
+    scores = {name: f"score-{name}" for name in scored(build) if kind == "image_alt"}
+    return Node(
+        pairs_of(kind),
+        lambda tick: build.make_pairs(
+            kind,
+            {name: got[of] for name, of in needs.items()},
+            tick,
+            {name: got[of] for name, of in scores.items()},
+        ),
+        [*needs.values(), *scores.values()],
+        lambda: (sum(part.rows for of in needs.values() for part in got[of].tables()), None),
+    )
+
+
+def _word_drop(build: Build, got: Got) -> Node:
+    before = pairs_of("sentences")
+    return Node(
+        pairs_of("word_drop"),
+        lambda tick: build.make_pairs("word_drop", {"sentences": got[before]}, tick),
+        [before],
+        lambda: (got[before].rows, None),
+    )
+
+
+def _translation(build: Build, got: Got) -> list[Node]:
     """Sentences to another language and back, beside what was translated back before."""
     kinds = build.recipe.to_translate()
-    translated = {MIXED: TRANSLATE} if kinds else {}
+    nodes: list[Node] = []
     if kinds:
         needs = [pairs_of(kind) for kind in kinds]
-        add(
+        gather = Node(
             TO_TRANSLATE,
             lambda tick: build.gather_sentences({kind: got[pairs_of(kind)] for kind in kinds}, tick),
             needs,
             lambda: (sum(got[need].rows for need in needs), None),
         )
-        add(
+        translate = Node(
             TRANSLATE,
             lambda tick: build.translate(got[TO_TRANSLATE], tick),
             [TO_TRANSLATE],
             lambda: (got[TO_TRANSLATE].rows, None),
         )
+        nodes += [gather, translate]
+    translated = {MIXED: TRANSLATE} if kinds else {}
     before = {name: f"annotate-{name}" for name in build.sources_of("back_translation")} | translated
-    add(
+    pairs = Node(
         pairs_of("back_translation"),
         lambda tick: build.make_pairs("back_translation", {name: got[of] for name, of in before.items()}, tick),
         list(before.values()),
         lambda: (sum(part.rows for of in before.values() for part in got[of].tables()), None),
+    )
+    return [*nodes, pairs]
+
+
+def _render(build: Build, got: Got, kind: str) -> Node:
+    before = pairs_of(kind)
+    return Node(
+        f"render-{kind}",
+        lambda tick: build.render(kind, got[before], tick),
+        [before],
+        lambda: (got[before].rows, None),
+    )
+
+
+def _verify(build: Build, got: Got, kind: str) -> Node:
+    before = f"render-{kind}"
+    return Node(
+        f"verify-{kind}",
+        lambda tick: build.verify(kind, got[before], tick),
+        [before],
+        lambda: (sum(part.rows for part in got[before].shards()), None),
     )
 
 

@@ -151,7 +151,7 @@ def flat(model: type[_Model]) -> Callable[[Callable[[_Model], _Result]], Callabl
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
             )
             lines.append(f"    {name}: {field.description}")
-        del call.__wrapped__  # type: ignore[attr-defined]  (its one parameter is not what callers see)
+        del call.__wrapped__  # its one parameter is not what callers see
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         call.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *lines])

@@ -106,11 +106,11 @@ def draw_up(build: Build) -> list[Row]:
         count, exact = lookahead.rows_in(build.inputs(name))
         per_row = _COST["document"] if build.recipe.sources[name].type == "documents" else _COST["annotate"]
         per_row += _COST["photograph"] if name in build.photograph_sources() else 0.0
-        what, seconds = build.annotate_stage(name), _START_SECONDS["beam"] + count * per_row
-        if name in build.photograph_sources() and stage.done(build.root, what) is None:
+        annotate, seconds = build.annotate_stage(name), _START_SECONDS["beam"] + count * per_row
+        if name in build.photograph_sources() and stage.done(build.root, annotate) is None:
             ahead[name] = lookahead.photographs(build.inputs(name))
             count, exact = round(count * ahead[name].rows_a_record), exact and ahead[name].rows_a_record == 1.0
-        add(what, f"annotate-{name}", count, exact, seconds)
+        add(annotate, f"annotate-{name}", count, exact, seconds)
     for name in build.table_sources():
         before = ready.get(f"annotate-{name}")
         count = counts[f"annotate-{name}"]

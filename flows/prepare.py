@@ -71,8 +71,8 @@ def at_partition(recipe: Recipe, partition: str | None, file: str) -> Recipe:
         filled: dict[str, Any] = {}
         for field in ("path", "left", "right"):
             value = getattr(source, field, None)
-            paths = value if isinstance(value, list) else [value]
-            if any(isinstance(path, str) and _HOLE in path for path in paths):
+            paths: list[str] = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+            if any(_HOLE in path for path in paths):
                 holes += 1
                 put = [path.replace(_HOLE, partition or "") for path in paths]
                 filled[field] = put if isinstance(value, list) else put[0]

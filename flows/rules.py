@@ -219,7 +219,7 @@ def with_queries(options: AltTextOptions, places: list[str] | None, threshold: i
     if not places:
         return options
     try:
-        given = balance.BalanceOptions(queries=tuple(places), threshold=threshold, mode=mode)  # type: ignore[arg-type]
+        given = balance.BalanceOptions(queries=tuple(places), threshold=threshold, mode=mode)
     except ValueError as error:
         raise RecipeError(f"--mode {mode!r}: probability and cap there are") from error
     return options.model_copy(update={"balance": given})

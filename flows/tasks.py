@@ -79,7 +79,6 @@ class Tasks:
             logger().info("%s: %s, %s rows, %.1f s", name, line.state, f"{line.rows:,}", line.seconds)
 
         prepared = task(
-            run,
             name=name,
             task_run_name=name,
             cache_policy=NO_CACHE,
@@ -88,8 +87,8 @@ class Tasks:
             retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
             retry_jitter_factor=_JITTER,
             retry_condition_fn=lambda *_: passes(self._faults.get(name)),
-        )
-        self.futures[name] = prepared.submit(wait_for=[self.futures[other] for other in after])
+        )(run)
+        self.futures[name] = prepared.submit(wait_for=[self.futures[other] for other in after], return_state=False)
 
     def waits(self, name: str, who: str) -> None:
         """Says that a stage waits for another build that is at it."""

@@ -78,8 +78,8 @@ def run_train(folder: str, sha256: str, spec: TrainerSpec) -> Trained:
         if "step" in words and "train" in board.lines:
             board.lines["train"].note = line[:120]
 
-    run = task(train, name="train", task_run_name="train", cache_policy=NO_CACHE, persist_result=False)
-    trained: Trained = run(folder, spec, manifest_sha256=sha256, said=said)
+    run = task(name="train", task_run_name="train", cache_policy=NO_CACHE, persist_result=False)(train)
+    trained = run(folder, spec, manifest_sha256=sha256, said=said)
     rows: list[dict[str, Any]] = [
         {"what": name, "value": str(value)[:200]} for name, value in sorted(trained.result.items())
     ]

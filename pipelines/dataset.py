@@ -111,7 +111,11 @@ class DatasetManifest(BaseModel):
 
     def files(self) -> list[ShardEntry | TableEntry | BalanceEntry]:
         """The files of the version whose bytes the manifest promises."""
-        return [*self.shards, *self.tables, *self.balance]
+        return [*self.shards, *self.parquet()]
+
+    def parquet(self) -> list[TableEntry | BalanceEntry]:
+        """Its files that are no shards."""
+        return [*self.tables, *self.balance]
 
     def samples(self, split: str | None = None) -> dict[str, int]:
         """Kind -> samples, of one split or of both."""

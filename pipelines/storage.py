@@ -94,7 +94,7 @@ def open_read(url: str) -> BinaryIO:
     if is_local(url):
         return local_path(url).open("rb")
     fs, path = filesystem(url)
-    return fs.open(path, "rb")  # type: ignore[no-any-return]
+    return fs.open(path, "rb")
 
 
 def read_bytes(url: str) -> bytes:
@@ -161,9 +161,9 @@ def expand(pattern: str) -> list[str]:
             if globbing.has_magic(path):
                 names = fs.glob(path)
             elif fs.isdir(path):
-                below = path.rstrip("/")
+                base = path.rstrip("/")
                 names = [
-                    name for name in fs.find(path) if not _is_hidden(name.removeprefix(below).strip("/").split("/"))
+                    name for name in fs.find(path) if not _is_hidden(name.removeprefix(base).strip("/").split("/"))
                 ]
             else:
                 names = [path] if fs.exists(path) else []
@@ -272,8 +272,8 @@ class AtomicFile:
                 if not self._nameless:
                     self._file = open(self._temporary, "wb")  # noqa: PTH123 (closed in __exit__)
         else:
-            fs, path = filesystem(self.url)
-            self._file = fs.open(path, "wb")
+            fs, inside = filesystem(self.url)
+            self._file = fs.open(inside, "wb")
         return self
 
     def write(self, data: Any) -> int:

@@ -88,7 +88,8 @@ def read_rows(url: str, first: int, last: int) -> pa.Table:
     """Rows `first` to `last` (exclusive) of a Parquet file; reads only the row groups that hold them."""
     with storage.open_read(url) as file:
         parquet = pq.ParquetFile(file)
-        groups, begin, start = [], 0, 0
+        groups: list[int] = []
+        begin = start = 0
         for group in range(parquet.num_row_groups):
             end = begin + parquet.metadata.row_group(group).num_rows
             if begin < last and end > first:

@@ -114,7 +114,7 @@ def verify_shard(shared: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any
     with storage.open_read(shard["url"]) as raw:
         file = _Hashing(raw)
         held: list[tuple[str, dict[str, bytes], dict[str, Any]]] = []
-        for key, found in _samples(read_tar(file, max_member_bytes=_MEMBER_BYTES), problems):  # type: ignore[arg-type]
+        for key, found in _samples(read_tar(file, max_member_bytes=_MEMBER_BYTES), problems):
             wrong, rest = _check_sample(key, found, shard["kind"])
             problems += wrong
             if count and key <= last:

@@ -22,7 +22,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,10 @@ def environment_of(folder: Path, database: str | None, port: int) -> dict[str, s
 @contextlib.contextmanager
 def process(words: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child of this script in a group of its own, ended by its own number with all that it has started."""
-    quiet = {"stdin": subprocess.DEVNULL, "cwd": REPO, "start_new_session": True}
     with log.open("ab") as file:
-        child = subprocess.Popen(words, env=environment, stdout=file, stderr=file, **quiet)  # type: ignore[call-overload]
+        child = subprocess.Popen(
+            words, env=environment, cwd=REPO, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
     try:
         yield child
     finally:
@@ -113,7 +114,9 @@ def ask(api: str, path: str, words: dict[str, Any] | None = None, *, method: str
         time.sleep(0.5)
 
 
-def wait_for(what: str, found: Callable[[], Any], seconds: float, children: list[subprocess.Popen[bytes]]) -> Any:
+def wait_for(
+    what: str, found: Callable[[], Any], seconds: float, children: Mapping[str, subprocess.Popen[bytes]]
+) -> Any:
     """Asks until there is an answer.
 
     Raises:
@@ -124,9 +127,9 @@ def wait_for(what: str, found: Callable[[], Any], seconds: float, children: list
         with contextlib.suppress(OSError):
             if (answer := found()) is not None:
                 return answer
-        for child in children:
+        for name, child in children.items():
             if child.poll() is not None:
-                raise RuntimeError(f"waiting for {what}: {child.args[3:5]} has ended with {child.returncode}")  # type: ignore[index]
+                raise RuntimeError(f"waiting for {what}: {name} has ended with {child.returncode}")
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.5)
@@ -197,14 +200,15 @@ def main() -> None:
     recipe, file, root = make_recipe(folder, given.pictures), every_minute(folder), folder / "root"
     seen: dict[str, Any] = {"database": (given.database or "sqlite").partition("+")[0]}
     with contextlib.ExitStack() as stack:
-        children: list[subprocess.Popen[bytes]] = []
+        children: dict[str, subprocess.Popen[bytes]] = {}
         began = time.monotonic()
         api = os.environ.get("PREFECT_API_URL")
         if api is None:
             port = free_port()
             environment = environment_of(folder, given.database, port)
             api = environment["PREFECT_API_URL"]
-            children.append(stack.enter_context(process(server_words(port), environment, folder / "server.log")))
+            server = process(server_words(port), environment, folder / "server.log")
+            children["the server"] = stack.enter_context(server)
             wait_for("the server", lambda: healthy(api), 240, children)
         else:
             environment = {**os.environ, "PYTHONPATH": str(REPO)}
@@ -215,7 +219,8 @@ def main() -> None:
         subprocess.run(words, env=environment, cwd=REPO, check=True, stdout=subprocess.DEVNULL)
         seen["deploy_s"] = round(time.monotonic() - began, 1)
         began = time.monotonic()
-        children.append(stack.enter_context(process(worker_words(), environment, folder / "worker.log")))
+        worker = stack.enter_context(process(worker_words(), environment, folder / "worker.log"))
+        children["the worker"] = worker
         build = wait_for(
             "the scheduled build", lambda: ended(api, "build_dataset", "nightly", auto=True), 600, children
         )
@@ -233,7 +238,7 @@ def main() -> None:
         if given.keep:
             print(f"look at {api.removesuffix('/api')}; Ctrl-C ends it", flush=True)
             with contextlib.suppress(KeyboardInterrupt):
-                children[-1].wait()
+                worker.wait()
     if given.database is None and "PREFECT_API_URL" not in os.environ and not given.keep:
         shutil.rmtree(folder / "prefect", ignore_errors=True)
 

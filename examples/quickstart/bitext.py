@@ -45,7 +45,7 @@ def catalogue_pairs(target: str) -> Iterator[tuple[str, str]]:
         if file is None:
             continue
         with file.open("rb") as stream:
-            catalogue = gettext.GNUTranslations(stream)._catalog  # no public way lists the messages
+            catalogue = gettext.GNUTranslations(stream)._catalog  # type: ignore[attr-defined]  # no public way lists the messages
         for message, translation in catalogue.items():
             source = message[0] if isinstance(message, tuple) else message
             if isinstance(message, tuple) and message[1] != 0:

@@ -85,8 +85,9 @@ def parse(text: str, *, name: str = "recipe", folder: str = ".") -> Recipe:
 def _include_preset(value: dict[str, Any], folder: str, name: str) -> None:
     """Puts a preset that is a file of the user's in the place of its name, so that the recipe holds all that it means."""
     pairs = value.get("pairs")
-    options = pairs.get("image_alt") if isinstance(pairs, dict) else None
-    path = options.get("preset") if isinstance(options, dict) else None
+    if not isinstance(pairs, dict) or not isinstance(options := pairs.get("image_alt"), dict):
+        return
+    path = options.get("preset")
     if not isinstance(path, str) or not path.endswith((".yaml", ".yml")):
         return
     try:

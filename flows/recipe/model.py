@@ -93,7 +93,7 @@ class Shards(Model):
 
     def of(self, kind: str) -> int:
         """Samples a shard of one kind."""
-        return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload, no-any-return]
+        return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload]
 
 
 class Holdout(HoldoutOptions):
@@ -106,7 +106,7 @@ class Holdout(HoldoutOptions):
     def of(self, kind: str) -> HoldoutOptions:
         """How much of one kind is held out."""
         plain = HoldoutOptions(share=self.share, most=self.most)
-        return self.per_kind.get(kind, plain)  # type: ignore[call-overload, no-any-return]
+        return self.per_kind.get(kind, plain)  # type: ignore[call-overload]
 
 
 class Card(Model):
@@ -153,9 +153,8 @@ class Recipe(Model):
         if alt is not None and alt.min_similarity is not None and alt.similarity is None:
             for name, source in self.sources.items():
                 if isinstance(source, ImageTextSource) and source.columns.similarity is None:
-                    place = ("pairs", "image_alt", "min_similarity")
                     words = f"needs scores: add a model (pairs.image_alt.similarity), or name sources.{name}.columns.similarity"
-                    raise PlacedError(place, words)
+                    raise PlacedError(("pairs", "image_alt", "min_similarity"), words)
         if "word_drop" in wanted and "sentences" not in wanted:
             raise PlacedError(("pairs", "word_drop"), "is made from sentences: add pairs.sentences")
         of_kinds: list[tuple[tuple[str, ...], Mapping[Kind, Any]]] = [

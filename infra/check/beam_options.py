@@ -48,7 +48,8 @@ def parse(words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """
     from apache_beam.options import pipeline_options
 
-    parser = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    # Beam's own class: its options may ask more of a parser than argparse's has.
+    parser = pipeline_options._BeamArgumentParser(exit_on_error=False, allow_abbrev=False)
     for options in pipeline_options.PipelineOptions.__subclasses__():
         if options.__module__ == pipeline_options.__name__:
             options._add_argparse_args(parser)

@@ -29,9 +29,10 @@ from pipelines.tables import TableWriter
 class AnnotateUnit(beam.DoFn):
     """Reads one unit of raw input, scores its rows and writes them; gives the unit's record."""
 
+    _lid: LanguageIdentifier  # of a worker's own: `setup` loads it where the unit is worked on
+
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
-        self._lid: LanguageIdentifier | None = None
 
     def setup(self) -> None:
         """Loads the language model once a worker."""

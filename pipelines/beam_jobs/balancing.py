@@ -96,8 +96,11 @@ class Balancing:
 def _unpacked(matches: Matches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws of the rows, rows and queries of the matches."""
     _, _, draws, rows, ids = matches
-    wide = (np.frombuffer(piece, np.int32).astype(np.int64) for piece in (rows, ids))
-    return np.frombuffer(draws, np.uint64), *wide
+
+    def wide(piece: bytes) -> np.ndarray:
+        return np.frombuffer(piece, np.int32).astype(np.int64)
+
+    return np.frombuffer(draws, np.uint64), wide(rows), wide(ids)
 
 
 class SumCounts(beam.CombineFn):

@@ -17,6 +17,8 @@ from pairs import counting
 from pipelines.tables import read_batches
 
 _COLUMNS = ["origin", "url", "text", "image.sha256"]
+Piece = tuple[int, bytes, bytes, bytes]
+"""Rows that travel to a group: the part or bucket that they are in, their numbers there (int64), two hashes of each (uint64)."""
 Counted = dict[str, tuple[bytes, bytes]]
 """Count -> numbers of the rows above the bound (int64), and their counts (int64)."""
 
@@ -28,7 +30,7 @@ class Hashes(beam.DoFn):
         self.sides = [side for side in ("text", "image") if any(_side(name) == side for name in counts)]
         self.groups = groups
 
-    def process(self, part: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[int, bytes, bytes, bytes]]]:
+    def process(self, part: dict[str, Any]) -> Iterator[tuple[tuple[str, int], Piece]]:
         """Gives ((side, group), (part, row numbers, keys, others))."""
         texts, images = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for batch in read_batches(part["url"], columns=_COLUMNS):
@@ -51,6 +53,16 @@ def split(group: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield int(group[rows[0]]), rows
 
 
+def gathered(pieces: Iterable[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A group's rows as columns: part or bucket (int64), row (int64) and the two hashes (uint64)."""
+    numbers, *columns = zip(*pieces, strict=True)
+    rows, first, second = (
+        np.concatenate([np.frombuffer(piece, kind) for piece in column])
+        for column, kind in zip(columns, (np.int64, np.uint64, np.uint64), strict=True)
+    )
+    return np.repeat(numbers, [len(piece) // 8 for piece in columns[0]]), rows, first, second
+
+
 class Count(beam.DoFn):
     """Counts one group, where all rows of its texts or pictures are together."""
 
@@ -58,14 +70,11 @@ class Count(beam.DoFn):
         self.counts = dict(counts)
 
     def process(
-        self, element: tuple[tuple[str, int], Iterable[tuple[int, bytes, bytes, bytes]]]
+        self, element: tuple[tuple[str, int], Iterable[Piece]]
     ) -> Iterator[tuple[int, tuple[str, bytes, bytes]]]:
         """Gives (part, (count, row numbers, counts)) of the rows above the bound."""
         (side, _), pieces = element
-        found = list(pieces)
-        rows = np.concatenate([np.frombuffer(piece[1], np.int64) for piece in found])
-        part = np.repeat([piece[0] for piece in found], [len(piece[1]) // 8 for piece in found])
-        key, other = (np.concatenate([np.frombuffer(piece[at], np.uint64) for piece in found]) for at in (2, 3))
+        part, rows, key, other = gathered(pieces)
         for name, bound in sorted(self.counts.items()):
             if _side(name) != side:
                 continue

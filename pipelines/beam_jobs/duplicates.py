@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairs import dedupe
-from pipelines.beam_jobs.counting import split
+from pipelines.beam_jobs.counting import Piece, gathered, split
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 from pipelines.ledger import Step
 
@@ -27,7 +27,6 @@ STEPS = {
     "max_pairs_per_host": "bound hosts",
 }
 """What the step of each rule is called in the ledger."""
-_PIECE = tuple[int, bytes, bytes, bytes]
 
 
 class Compare(beam.DoFn):
@@ -36,7 +35,7 @@ class Compare(beam.DoFn):
     def __init__(self, rule: dedupe.Rule, options: dedupe.DuplicateOptions, seed: int, groups: int) -> None:
         self.rule, self.options, self.seed, self.groups = rule, options.model_dump(), seed, groups
 
-    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[tuple[str, int], _PIECE]]:
+    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[tuple[str, int], Piece]]:
         """Gives ((how, group), (bucket, row numbers, values, ranks))."""
         bucket, piece = element
         rows = from_ipc([piece])
@@ -60,13 +59,10 @@ class Beaten(beam.DoFn):
     def __init__(self, distance: int) -> None:
         self.distance = distance
 
-    def process(self, element: tuple[tuple[str, int], Iterable[_PIECE]]) -> Iterator[tuple[int, bytes]]:
+    def process(self, element: tuple[tuple[str, int], Iterable[Piece]]) -> Iterator[tuple[int, bytes]]:
         """Gives (bucket, numbers of the rows to drop)."""
         (how, _), pieces = element
-        found = list(pieces)
-        rows = np.concatenate([np.frombuffer(piece[1], np.int64) for piece in found])
-        bucket = np.repeat([piece[0] for piece in found], [len(piece[1]) // 8 for piece in found])
-        values, rank = (np.concatenate([np.frombuffer(piece[at], np.uint64) for piece in found]) for at in (2, 3))
+        bucket, rows, values, rank = gathered(pieces)
         # A row that came over two bands is one row; ranks that are equal by chance are told apart by place.
         order = np.lexsort((rows, bucket, rank))
         same = np.zeros(len(order), bool)

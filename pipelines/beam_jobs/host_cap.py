@@ -12,12 +12,11 @@ import apache_beam as beam
 import numpy as np
 
 from pairs import dedupe, hosts
-from pipelines.beam_jobs.counting import split
+from pipelines.beam_jobs.counting import Piece, gathered, split
 from pipelines.beam_jobs.duplicates import Drop
 from pipelines.beam_jobs.ipc import from_ipc
 
 RULE = "max_pairs_per_host"
-_PIECE = tuple[int, bytes, bytes, bytes]
 
 
 class ByHost(beam.DoFn):
@@ -26,7 +25,7 @@ class ByHost(beam.DoFn):
     def __init__(self, seed: int, groups: int) -> None:
         self.seed, self.groups = seed, groups
 
-    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[int, _PIECE]]:
+    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[int, Piece]]:
         """Gives (group, (bucket, row numbers, hosts, ranks))."""
         bucket, piece = element
         rows = from_ipc([piece])
@@ -44,12 +43,9 @@ class Over(beam.DoFn):
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def process(self, element: tuple[int, Iterable[_PIECE]]) -> Iterator[tuple[int, bytes]]:
+    def process(self, element: tuple[int, Iterable[Piece]]) -> Iterator[tuple[int, bytes]]:
         """Gives (bucket, numbers of the rows to drop)."""
-        found = list(element[1])
-        rows = np.concatenate([np.frombuffer(piece[1], np.int64) for piece in found])
-        bucket = np.repeat([piece[0] for piece in found], [len(piece[1]) // 8 for piece in found])
-        values, rank = (np.concatenate([np.frombuffer(piece[at], np.uint64) for piece in found]) for at in (2, 3))
+        bucket, rows, values, rank = gathered(element[1])
         lost = hosts.over(values, rank, (bucket.astype(np.int64) << 40) + rows, self.limit)
         for number, chosen in split(bucket[lost]):
             yield number, rows[lost][chosen].tobytes()

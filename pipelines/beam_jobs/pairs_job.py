@@ -243,16 +243,17 @@ def run(spec: dict[str, Any]) -> None:
             | "unique" >> beam.ParDo(Unique(spec)).with_outputs("records", main="rows")
         )
         rows, records, dropped_rows = unique.rows, [chosen.records, unique.records], [chosen.examples]
-        for rule in options.duplicates.rounds() if options else ():
-            rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
-            records.append(dropped)
+        if options is not None:
+            for rule in options.duplicates.rounds():
+                rows, dropped = duplicates.drop(rows, rule, options.duplicates, spec, ORDER[rule])
+                records.append(dropped)
         if spec["kind"] == "sentences" and (bound := spec["options"]["max_pairs_per_host"]) is not None:
             rows, dropped = host_cap.drop(rows, bound, spec, ORDER[host_cap.RULE])
             records.append(dropped)
         if spec["kind"] == "translations":
             bound = translations.TranslationOptions.model_validate(spec["options"]).max_pairs_per_source
-            rows, dropped = per_source.bounded(rows, bound, spec, ORDER["pairs_per_source"])
-            records += [dropped] if dropped is not None else []
+            rows, beyond = per_source.bounded(rows, bound, spec, ORDER["pairs_per_source"])
+            records += [beyond] if beyond is not None else []
         balance = balancing.Balancing.of(spec, options.balance if options else None)
         if balance is not None:
             rows, dropped, shown = balancing.thin(rows, balance, spec["folder"], ORDER["balance"])

@@ -14,11 +14,10 @@ import numpy as np
 
 from pairs import dedupe, translations
 from pipelines.beam_jobs import duplicates
-from pipelines.beam_jobs.counting import split
+from pipelines.beam_jobs.counting import Piece, gathered, split
 from pipelines.beam_jobs.ipc import from_ipc, to_ipc
 
 RULE = "pairs_per_source"
-_PIECE = tuple[int, bytes, bytes, bytes]
 
 
 class Sentences(beam.DoFn):
@@ -27,7 +26,7 @@ class Sentences(beam.DoFn):
     def __init__(self, seed: int, groups: int) -> None:
         self.seed, self.groups = seed, groups
 
-    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[int, _PIECE]]:
+    def process(self, element: tuple[int, bytes]) -> Iterator[tuple[int, Piece]]:
         """Gives (group, (bucket, row numbers, sentences, ranks))."""
         bucket, piece = element
         rows = from_ipc([piece])
@@ -39,13 +38,10 @@ class Sentences(beam.DoFn):
             yield number, (bucket, at.tobytes(), sentence[chosen].tobytes(), rank[at].tobytes())
 
 
-def _gathered(pieces: Iterable[_PIECE]) -> tuple[np.ndarray, ...]:
+def _gathered(pieces: Iterable[Piece]) -> tuple[np.ndarray, ...]:
     """Bucket, row, sentence and rank of a group's pairs, by sentence and in it by rank; a pair of twice the same
     sentence once."""
-    found = list(pieces)
-    rows = np.concatenate([np.frombuffer(piece[1], np.int64) for piece in found])
-    bucket = np.repeat([piece[0] for piece in found], [len(piece[1]) // 8 for piece in found])
-    sentence, rank = (np.concatenate([np.frombuffer(piece[at], np.uint64) for piece in found]) for at in (2, 3))
+    bucket, rows, sentence, rank = gathered(pieces)
     order = np.lexsort((rows, bucket, rank, sentence))
     bucket, rows, sentence, rank = (column[order] for column in (bucket, rows, sentence, rank))
     once = np.ones(len(order), bool)
@@ -59,7 +55,7 @@ class Beyond(beam.DoFn):
     def __init__(self, bound: int) -> None:
         self.bound = bound
 
-    def process(self, element: tuple[int, Iterable[_PIECE]]) -> Iterator[tuple[int, bytes]]:
+    def process(self, element: tuple[int, Iterable[Piece]]) -> Iterator[tuple[int, bytes]]:
         """Gives (bucket, numbers of the rows to drop)."""
         bucket, rows, sentence, _ = _gathered(element[1])
         beyond = dedupe.beyond(sentence, np.arange(len(sentence)), self.bound)
@@ -70,7 +66,7 @@ class Beyond(beam.DoFn):
 class Shared(beam.DoFn):
     """Counts in one group the pairs of each sentence."""
 
-    def process(self, element: tuple[int, Iterable[_PIECE]]) -> Iterator[tuple[int, tuple[bytes, bytes, bytes]]]:
+    def process(self, element: tuple[int, Iterable[Piece]]) -> Iterator[tuple[int, tuple[bytes, bytes, bytes]]]:
         """Gives (bucket, (row numbers, sentences, counts)) of the sentences that several pairs have."""
         bucket, rows, sentence, _ = _gathered(element[1])
         _, inverse, counts = np.unique(sentence, return_inverse=True, return_counts=True)
@@ -90,9 +86,11 @@ class Group(beam.DoFn):
         """Gives (bucket, IPC bytes)."""
         bucket, both = element
         rows = from_ipc(both["rows"])
-        columns = [np.concatenate([np.zeros(0, kind)] + [np.frombuffer(piece[at], kind) for piece in both["shared"]])
-                   for at, kind in ((0, np.int64), (1, np.uint64), (2, np.int64))]  # fmt: skip
-        yield bucket, to_ipc(translations.with_group(rows, *columns))
+        row, sentence, count = (b"".join(piece[at] for piece in both["shared"]) for at in range(3))
+        grouped = translations.with_group(
+            rows, np.frombuffer(row, np.int64), np.frombuffer(sentence, np.uint64), np.frombuffer(count, np.int64)
+        )
+        yield bucket, to_ipc(grouped)
 
 
 def bounded(

@@ -76,9 +76,9 @@ def against_champion(
         ]
         checks.append(gate.most("error rate above the champion's", rates[0] - rates[1], bounds.max_error_rise))
     if bounds.max_language_shift is not None:
-        for kind in sorted(set(now) & set(then)):
-            shift = _shift(manifest.languages.get(kind, {}), champion.languages.get(kind, {}))
-            checks.append(gate.most(f"{kind}: shift of a language's share", shift, bounds.max_language_shift))
+        for both in sorted(set(now) & set(then)):
+            shift = _shift(manifest.languages.get(both, {}), champion.languages.get(both, {}))
+            checks.append(gate.most(f"{both}: shift of a language's share", shift, bounds.max_language_shift))
     return checks
 
 
@@ -104,7 +104,7 @@ def read(root: str, name: str) -> dict[str, Any] | None:
     try:
         found = json.loads(storage.read_bytes(url))
         if isinstance(found["version"], str) and isinstance(found["manifest_sha256"], str):
-            return found  # type: ignore[no-any-return]
+            return found
     except (OSError, ValueError, TypeError, LookupError):
         pass
     raise DatasetError(f"{url} names no champion: remove it, then name one with `pixelpairs promote`")

@@ -169,10 +169,7 @@ def croissant(manifest: DatasetManifest) -> bytes:
         document["inLanguage"] = codes
     document["distribution"] = [
         *(_file_object(shard.path, shard.bytes, shard.sha256, "application/x-tar") for shard in shards),
-        *(
-            _file_object(t.path, t.bytes, t.sha256, "application/x-parquet")
-            for t in (*manifest.tables, *manifest.balance)
-        ),
+        *(_file_object(t.path, t.bytes, t.sha256, "application/x-parquet") for t in manifest.parquet()),
     ]
     document["recordSet"] = []
     for kind, split in ((kind, split) for kind in kinds for split in SPLITS):

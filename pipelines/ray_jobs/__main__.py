@@ -42,7 +42,7 @@ def function_of(name: str) -> Callable[[dict[str, Any], dict[str, Any]], dict[st
     if name not in FUNCTIONS:
         raise ValueError(f"a job can name {', '.join(FUNCTIONS)}; this one names {name!r}")
     module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module(module), attribute)
 
 
 def work(url: str) -> None:

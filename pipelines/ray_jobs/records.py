@@ -50,4 +50,4 @@ def finished(folder: str, path: str, *, content: bool = True) -> dict[str, Any] 
             return None
         if content and storage.sha256_of(place) != part.sha256:
             return None
-    return record  # type: ignore[no-any-return]
+    return record

@@ -71,11 +71,12 @@ def score_part(job: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     with log, table:
         reading = Reading(job["source"], log)
         for batch in read_batches(storage.join(job["root"], part["annotated"]), _ROWS):
-            scored, why, details = _scores(model, batch, job)
-            for row, detail in details.items():
+            scored, faults = _scores(model, batch, job)
+            for row, (reason, detail) in faults.items():
                 path, _, position = batch.column("origin")[row].as_py().rpartition("#")
-                reading.error(path, position, why[row], detail)
-            bare += sum(score is None and reason is None for score, reason in zip(scored, why, strict=True))
+                reading.error(path, position, reason, detail)
+            bare += sum(score is None and row not in faults for row, score in enumerate(scored))
+            why = [faults[row][0] if row in faults else None for row in range(batch.num_rows)]
             column = pa.array(scored, pa.float32())
             for tag, counts in _by_language(batch, column):
                 histograms.setdefault(tag, Counter()).update(counts)
@@ -101,8 +102,8 @@ def score_part(job: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 def _scores(
     model: SimilarityModel, batch: pa.RecordBatch, job: dict[str, Any]
-) -> tuple[list[float | None], list[str | None], dict[int, str]]:
-    """Of each row its score and why it has none, and a line on each row in error."""
+) -> tuple[list[float | None], dict[int, tuple[str, str]]]:
+    """Of each row its score; of each row in error, ascending, why it has none, and a line on it."""
     refs = batch.column("image").to_pylist()
     first_of: dict[str, int] = {}
     image_at = np.array([_number(first_of, ref["sha256"]) if ref is not None else -1 for ref in refs], np.int64)
@@ -113,20 +114,19 @@ def _scores(
     texts = batch.column("text").to_pylist()
     text_at = np.array([_number(text_of, texts[row]) for row in wanted], np.int64)
     scored: list[float | None] = [None] * batch.num_rows
-    why: list[str | None] = [None] * batch.num_rows
-    details: dict[int, str] = {}
+    why: dict[int, tuple[str, str]] = {}
     if not len(wanted):
-        return scored, why, details
+        return scored, why
     cosine = cosines(images[image_at[wanted]], model.texts(list(text_of))[text_at])
     for row, value in zip(wanted.tolist(), cosine.tolist(), strict=True):
         fault = faults.get(int(image_at[row]))
         if fault is not None:
-            why[row], details[row] = "image_not_decoded", fault
+            why[row] = "image_not_decoded", fault
         elif np.isfinite(value):
             scored[row] = value
         else:
-            why[row], details[row] = "no_similarity", "the model's embedding is not finite, or zero"
-    return scored, why, details
+            why[row] = "no_similarity", "the model's embedding is not finite, or zero"
+    return scored, why
 
 
 def _number(numbers: dict[str, int], key: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,13 @@ CHUNK_BYTES = 8 << 20
 
 _KEY_BYTES = np.zeros(256, bool)
 _KEY_BYTES[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-/")] = True
+
+
+class Writable(Protocol):
+    """What takes bytes: a file, a pipe, `storage.AtomicFile`."""
+
+    def write(self, data: Any, /) -> object:
+        """Takes the bytes of any buffer."""
 
 
 class _Column:
@@ -55,7 +62,7 @@ class _Column:
 
 
 def write_tar(
-    target: str | os.PathLike[str] | IO[bytes],
+    target: str | os.PathLike[str] | Writable,
     keys: pa.Array | pa.ChunkedArray,
     members: list[tuple[str, pa.Array | pa.ChunkedArray]],
     *,
@@ -111,7 +118,7 @@ def write_tar(
                     column.present[first:last], places[:, m], np.frombuffer(b"." + extension.encode(), np.uint8),
                     templates[m], int(templates[m].sum()), buffer,
                 )  # fmt: skip
-            chunk = memoryview(buffer)[:size]
+            chunk = buffer[:size].data
             if sha is not None:
                 sha.update(chunk)
             file.write(chunk)
@@ -127,10 +134,10 @@ def write_tar(
 class _Borrowed:
     """A context that leaves the caller's file open."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Writable) -> None:
         self._file = file
 
-    def __enter__(self) -> IO[bytes]:
+    def __enter__(self) -> Writable:
         return self._file
 
     def __exit__(self, *_: object) -> None:

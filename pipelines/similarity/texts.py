@@ -72,8 +72,7 @@ class Tokenizer:
         named = config.get("pad_token")
         named = named.get("content") if isinstance(named, Mapping) else named
         for token in (named, *_PADS):
-            found = self._tokenizer.token_to_id(token) if isinstance(token, str) else None
-            if found is not None:
+            if isinstance(token, str) and (found := self._tokenizer.token_to_id(token)) is not None:
                 return found, token
         return 0, self._tokenizer.id_to_token(0) or ""
 

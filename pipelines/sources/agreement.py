@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from pipelines.sources import image_text
 from pipelines.sources.image_columns import Columns
@@ -19,9 +20,10 @@ AT_ONCE = 500
 """Files that are looked at when a source is found, spread over all of them; the rest follow before they are read."""
 
 _THREADS = 16
+_File = TypeVar("_File")  # a URL, or a path with its URL
 
 
-def spread(files: Sequence[str], most: int = AT_ONCE) -> list[str]:
+def spread(files: Sequence[_File], most: int = AT_ONCE) -> list[_File]:
     """At most so many of the files, in order, the first and the last among them."""
     if len(files) <= most:
         return list(files)

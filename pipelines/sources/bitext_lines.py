@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from pipelines import storage
 from pipelines.sources.bitext_rows import Row, decode, likeness, misaligned
@@ -149,7 +149,8 @@ class _Member:
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         self._size, self._given = max(1, info.compress_size), 0
         try:
-            self._file = archive.open(info)
+            # IO[bytes] by its declaration, which tells reading from writing not apart; reading gives this, with a read1.
+            self._file = cast(zipfile.ZipExtFile, archive.open(info))
         except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError) as error:
             raise BrokenStreamError("corrupt", f"{info.filename}: {error}") from error
 

@@ -117,8 +117,8 @@ def read_tsv(source: BitextSource, url: str, path: str, reading: Reading) -> Ite
     for number, line in lines(source, url, path, reading):
         fields = line.split("\t")
         if places is None:
-            *found, header = tsv_columns(source, fields, url)
-            places = (found[0], found[1], found[2])
+            left, right, ident, header = tsv_columns(source, fields, url)
+            places = (left, right, ident)
             if header:
                 continue
         left, right, ident = places

@@ -85,7 +85,8 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
     rows = Rows()
     number, before = 0, reading.records
     pieces = _Pieces(file)
-    records = ArchiveIterator(pieces, parse_http=True, auto_decode="all", strict_mode=False)
+    # Its stub asks for seek, of which reading in order makes no use.
+    records = ArchiveIterator(pieces, parse_http=True, auto_decode="all", strict_mode=False)  # type: ignore[arg-type]
     while True:
         try:
             record = next(records, None)
@@ -131,8 +132,7 @@ def read(source: DocumentsSource, file: BinaryIO, path: str, reading: Reading) -
         if full is not None:
             yield full
     if pieces.fault is not None:
-        reason, error = pieces.fault
-        reading.error(path, f"after record {number}", reason, error)
+        reading.error(path, f"after record {number}", *pieces.fault)
     elif number == 0:
         reading.error(path, "file", "empty_file" if pieces.tell() == 0 else "malformed_warc", "no WARC record")
     elif reading.records == before:
@@ -168,7 +168,7 @@ def _page(body: bytes, record: Any, path: str, at: str, reading: Reading) -> str
         return None
     try:
         declared = record.http_charset
-        html = bytes_to_str(body, declared or detect_encoding(body))
+        html = bytes_to_str(body, declared or detect_encoding(body) or "utf-8")
         return str(extract_plain_text(html, main_content=True, alt_texts=False, noscript=False, comments=False))
     except Exception as error:
         reading.error(path, at, "malformed_html", error)

@@ -106,10 +106,10 @@ def json_columns(source: ImageTextSource, url: str) -> Columns | None:
             role == "text" and any(getattr(source.columns, name) is not None for name in ("text", "texts", "tags"))
         )
         if named and path not in texts and path != found.get(role):
-            column = ".".join(path)
+            name = ".".join(path)
             raise SourceError(
-                f"{url}: no column {column!r} for {role} in its first {records} objects; there are {listed(names)}"
-                f"{meant(column, names)}"
+                f"{url}: no column {name!r} for {role} in its first {records} objects; there are {listed(names)}"
+                f"{meant(name, names)}"
             )
     if not texts:
         raise SourceError(f"{url}: no column of texts; there are {listed(names)}; name it in columns.text")

@@ -72,7 +72,7 @@ def _gzip(file: BinaryIO) -> Iterator[bytes]:
         while not inflate.eof:
             try:
                 data = inflate.decompress(held or _more(file, "gzip"))
-            except isal_zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # its stub takes the class for an instance
                 raise OSError(f"damaged gzip data: {error}") from error
             held = b""
             total, checksum = total + len(data), isal_zlib.crc32(data, checksum)

@@ -7,9 +7,9 @@ declares is ever defined: a file that declares any is refused, since nothing tha
 from __future__ import annotations
 
 import codecs
-import html
 import re
 from collections.abc import Callable, Iterator
+from html.entities import html5
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
@@ -145,7 +145,7 @@ def _reference(found: re.Match[bytes]) -> bytes:
         return b"&amp;"
     if name in _XML_ENTITIES:
         return found.group()
-    known = html.entities.html5.get(f"{name.decode('ascii')};")
+    known = html5.get(f"{name.decode('ascii')};")
     return known.encode() if known is not None and known not in "<&" else b"&amp;" + name + b";"
 
 

@@ -86,8 +86,8 @@ def from_big_vision(arrays: Arrays, *, size: int | None = None) -> Any:
         "embed.weight": patches.transpose(3, 2, 0, 1),
         "embed.bias": left.take("embedding/bias", (width,)),
         "positions": resample(positions.reshape(side, side, width), grid).transpose(2, 0, 1)[None],
-        "log_temperature": left.take("t", (1,)).reshape(()) if left.has("t") else np.float32(math.log(10.0)),
-        "bias": left.take("b", (1,)).reshape(()) if left.has("b") else np.float32(-10.0),
+        "log_temperature": left.take("t", (1,)).reshape(()) if left.has("t") else np.array(math.log(10.0), np.float32),
+        "bias": left.take("b", (1,)).reshape(()) if left.has("b") else np.array(-10.0, np.float32),
     }
     for block in range(depth):
         source = f"Transformer/encoderblock_{block}/"
@@ -301,8 +301,9 @@ def convert(source: Path, target: Path, *, size: int | None = None) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Converts as the arguments say; returns the exit code: 0 done, 1 the weights are not of the layout, 2 the call was wrong."""
-    words = {"prog": "python -m pipelines.train.convert", "description": "CLIPPO weights, npz <-> safetensors."}
-    parser = argparse.ArgumentParser(**words)
+    parser = argparse.ArgumentParser(
+        "python -m pipelines.train.convert", description="CLIPPO weights, npz <-> safetensors."
+    )
     parser.add_argument("source", type=Path, help="big_vision's .npz, or .safetensors of the reference trainer")
     parser.add_argument("target", type=Path, help="the other one")
     parser.add_argument("--size", type=int, help="px a side that the tower will read (default: that of the npz)")

@@ -173,8 +173,14 @@ def train(
         storage.remove(storage.join(out, JOB))  # the next call starts anew
     if fault and end.state is State.SUCCEEDED:
         raise TrainError(f"the trainer ended well, but {result_url} is not what it should have written: {fault}")
-    record = {"state": end.state, "manifest_sha256": made.digest, "backend": spec.backend, "handle": handle}
-    record |= {"mix": made.mix, "result": result}
+    record: dict[str, Any] = {
+        "state": end.state,
+        "manifest_sha256": made.digest,
+        "backend": spec.backend,
+        "handle": handle,
+        "mix": made.mix,
+        "result": result,
+    }
     storage.write_bytes(done, json.dumps(record, indent=1).encode())
     runs_page.write(made.jobs, OUTCOME)
     if end.state is not State.SUCCEEDED:
@@ -205,8 +211,8 @@ def _run(launcher: Launcher, made: Prepared, said: Callable[[str], None]) -> tup
         program = getattr(error, "filename2", None) or getattr(error, "filename", None) or spec.argv[0]
         raise TrainError(f"cannot start {program}: {getattr(error, 'strerror', None) or error}") from error
     try:
-        bounds = {"timeout": spec.timeout_seconds, "start_timeout": spec.start_timeout_seconds}
-        return follow(launcher, handle, said, **bounds), handle
+        end = follow(launcher, handle, said, timeout=spec.timeout_seconds, start_timeout=spec.start_timeout_seconds)
+        return end, handle
     except LauncherError as error:
         raise TrainError(f"lost sight of job {handle}, which may still run: {error}") from error
     except BaseException:

@@ -67,7 +67,8 @@ class Orchestra:
     def start_server(self) -> None:
         """Starts the server and waits until it answers."""
         self._start("server", script.server_words(self.port))
-        script.wait_for("the server", lambda: script.healthy(self.api), SECONDS, [self._children["server"]])
+        server = {"the server": self._children["server"]}
+        script.wait_for("the server", lambda: script.healthy(self.api), SECONDS, server)
 
     def start_worker(self) -> None:
         """Starts a worker."""
@@ -103,7 +104,7 @@ class Orchestra:
                 f"run {run} to be {states}",
                 lambda: found if (found := self.state(run)) in states else None,
                 seconds,
-                [],
+                {},
             )
         )
 
@@ -166,7 +167,7 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 def wait(what: str, found: Callable[[], Any], seconds: float = SECONDS) -> Any:
     """Asks until there is an answer."""
-    return script.wait_for(what, found, seconds, [])
+    return script.wait_for(what, found, seconds, {})
 
 
 def events(api: str, name: str) -> list[dict[str, Any]]:

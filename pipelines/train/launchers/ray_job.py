@@ -142,7 +142,7 @@ def _token_place(options: RayJobOptions) -> str:
 def _client(options: RayJobOptions) -> Any:
     from ray.job_submission import JobSubmissionClient
 
-    class Client(JobSubmissionClient):  # type: ignore[misc]
+    class Client(JobSubmissionClient):
         """Ray's own, but it does not wait for ever for a head that is gone."""
 
         def _do_request(self, *arguments: Any, **more: Any) -> Any:

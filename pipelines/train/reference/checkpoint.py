@@ -91,7 +91,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         with part.open("wb", buffering=0) as file:
             written = _Written(file)
             try:
-                torch.save(values, written)
+                torch.save(values, written)  # type: ignore[arg-type]  # of a file it asks for write and flush alone
             except RuntimeError as error:  # torch's words for a full disk name a line of its own
                 raise written.fault or error from error
             os.fsync(file.fileno())

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -41,7 +41,8 @@ class Loader:
         self.waited = 0.0
         self.state = plan.state.copy()
         self._states: dict[int, PlanState] = {}
-        self._close = lambda: None
+        self._close: Callable[[], None] = lambda: None
+        self._batches: Iterator[Any]
         self._workers = workers
         planned = self._plan(plan, steps)
         if workers:
@@ -50,7 +51,7 @@ class Loader:
                 DataLoader(
                     _Decoded(decoder, plan.kinds),
                     batch_size=None,
-                    sampler=planned,  # type: ignore[arg-type]
+                    sampler=planned,
                     num_workers=workers,
                     prefetch_factor=ahead,
                     pin_memory=pin,

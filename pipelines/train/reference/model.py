@@ -235,7 +235,7 @@ class Tower(nn.Module):
         return torch.cat(found) if found else torch.empty(0, self.channels, device=device)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
-        table = self.positions
+        table: Tensor = self.positions
         if columns != self.config.columns or rows > self.config.rows:
             table = functional.interpolate(table, size=(rows, columns), mode="bilinear", antialias=True)
         return table[:, :, :rows].flatten(2).transpose(1, 2)
@@ -292,7 +292,8 @@ def _initialise(tower: Tower) -> None:
             # flax divides by the deviation that is left of a normal one which is cut at two sigma.
             sigma = layer.weight[0].numel() ** -0.5 / 0.87962566
             nn.init.trunc_normal_(layer.weight, std=sigma, a=-2 * sigma, b=2 * sigma)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     nn.init.normal_(tower.positions, std=width**-0.5)
     bound = (6 / (1 + width)) ** 0.5
     nn.init.uniform_(tower.head.probe, -bound, bound)

@@ -63,7 +63,8 @@ def make_optimiser(
         weight_decay: A step takes this share of each kernel, times the learning rate: decoupled, as in PyTorch's AdamW.
             big_vision's `wd` is this times its `lr`: CLIPPO's 1e-4 at a rate of 1e-3 is 0.1 here.
     """
-    kernels, others = [], []
+    kernels: list[Tensor] = []
+    others: list[Tensor] = []
     for parameter_name, parameter in named:
         (kernels if parameter_name.endswith("weight") and parameter.ndim > 1 else others).append(parameter)
     groups = [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -66,7 +66,7 @@ def listening() -> Iterator[Wish]:
     A second Ctrl-C, two seconds later or more, ends the process at once.
     """
     wish = Wish()
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for one in SIGNALS:
             # A launcher may have decided that a signal is to be ignored: nohup and shells' background jobs do.

@@ -86,7 +86,7 @@ def _checked(found: _Fields, most: Mapping[str, int]) -> _Fields:
     """What a file says, if each field is of its type and within its bounds. ValueError."""
     for field in dataclasses.fields(found):
         value = getattr(found, field.name)
-        kinds = {"int": int, "str": str, "bool": bool}.get(str(field.type), Mapping)
+        kinds: Any = {"int": int, "str": str, "bool": bool}.get(str(field.type), Mapping)
         least = 0 if field.name == "out_dim" else 1
         if not isinstance(value, kinds) or (kinds is int and not least <= value <= most[field.name]):
             raise ValueError(f"its {field.name} is {value!r}")
