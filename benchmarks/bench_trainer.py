@@ -32,6 +32,8 @@ def one(config: TrainConfig) -> dict[str, Any] | None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+    if config.compile:
+        torch.compiler.reset()  # what was compiled for other batches counts towards the most that is kept
     try:
         result = train(config)
     except OutOfMemoryError:

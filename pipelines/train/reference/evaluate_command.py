@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for one in result.get("zero_shot", ()):
         print(f"zero-shot {one['name']}: {100 * one['top_1']:.1f} % of {one['photographs']} (chance {100 * one['chance']:.1f} %); "
               + json.dumps(one["by_language"]))  # fmt: skip
+    if args.classes is not None and not result.get("zero_shot"):
+        print(f"note: no held-out photograph is of one class of {args.classes}: nothing was classified")
     if page is not None:
         print(f"report: {page}")
     print(f"done seconds={time.perf_counter() - began:.1f}")

@@ -69,8 +69,9 @@ class Loader:
         began = time.perf_counter()
         try:
             found = next(self._batches)
-        except RuntimeError as error:
-            if not is_lost_process(error):
+        except (RuntimeError, EOFError, OSError) as error:
+            # Tensors are fetched from the process that made them, by a socket that dies with it.
+            if not is_lost_process(error) and not (self._workers and isinstance(error, EOFError | OSError)):
                 raise
             raise lost_process(error) from error
         self.waited += time.perf_counter() - began
@@ -101,7 +102,9 @@ def is_lost_process(error: BaseException) -> bool:
 
 def lost_process(error: BaseException) -> DataError:
     """The same as an error of ours."""
-    return DataError(f"a process that decodes batches died ({error}); was it out of memory?")
+    return DataError(
+        f"a process that decodes batches died ({str(error) or type(error).__name__}); was it out of memory?"
+    )
 
 
 class _Endless:

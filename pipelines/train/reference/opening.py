@@ -89,6 +89,12 @@ def open_plan(
         DataError: A kind has fewer samples than there are lanes.
         ValueError: The workers cannot share the lanes, or the lanes the batch.
     """
+    if lanes and lanes % world.size:
+        fits = ", ".join(str(n) for n in range(1, lanes + 1) if lanes % n == 0)
+        raise ValueError(
+            f"workers: the run was begun with {lanes} lanes, which {world.size} workers cannot share; "
+            f"go on with one of {fits}, or start over with --fresh"
+        )
     smallest = min(split.trained_on(kind) for kind in mix)
     lanes = choose_lanes(config.batch_size, world.size, lanes or config.lanes, most=smallest)
     orders = {

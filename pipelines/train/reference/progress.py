@@ -27,6 +27,8 @@ class Progress:
         flops: Operations of the model's own work at this worker since this process began.
         began_at: `seconds` when this process began.
         status: `complete` or `time limit`.
+        step: The last one that was taken.
+        idle: Steps of this process that had no gradient: no pair of their batches had a negative.
     """
 
     losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
@@ -37,12 +39,15 @@ class Progress:
     flops: float = 0.0
     began_at: float = 0.0
     status: str = "complete"
+    step: int = 0
+    idle: int = 0
 
     def note(self, step: int, losses: dict[str, float], mean: float) -> None:
         """Adds a step."""
         for kind, loss in losses.items():
             self.losses.setdefault(kind, []).append((step, loss))
         self.all_losses.append(mean)
+        self.step = step
 
     def rates(self) -> dict[str, float]:
         """Pairs a second and the share of the time spent waiting for data."""
@@ -67,7 +72,7 @@ class Progress:
         edge = max(1, round(len(self.all_losses) * 0.05))
         return {
             "status": self.status,
-            "steps": len(self.all_losses),
+            "steps": self.step,
             "samples": self.samples,
             "loss_first": mean(self.all_losses[:edge]),
             "loss_last": mean(self.all_losses[-edge:]),

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipelines import storage
 from pipelines.train.reference.config import TrainConfig, TrainingError
 from pipelines.train.reference.options import USAGE, add_options, config_of
 from pipelines.train.reference.trainer import RESULT
@@ -42,6 +43,7 @@ def train_on_ray(
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    config = _from_anywhere(config)
     result = config.out / RESULT
     config.out.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
@@ -55,6 +57,7 @@ def train_on_ray(
         config = config.model_copy(update={"device": "cpu"})
     if not ray.is_initialized():
         ray.init(log_to_driver=True)
+    _wait_is_said(workers, gpus=gpus, cpus=cpus_per_worker)
     # What starts over deletes checkpoints: done once here, since a worker does it again after each restart.
     if config.fresh:
         from pipelines.train.reference import checkpoint
@@ -72,13 +75,41 @@ def train_on_ray(
             failure_config=FailureConfig(max_failures=restarts),
         ),
     )
-    trainer.fit()
+    failed: Exception | None = None
+    try:
+        trainer.fit()
+    except Exception as error:  # of Ray's many: what a worker wrote down says more
+        failed = error
     if (fault := _fault(config.out)).exists():
         said = json.loads(fault.read_text())
         raise {"DataError": DataError, "ValueError": ValueError}.get(said["type"], TrainingError)(said["message"])
+    if failed is not None:
+        words = str(failed).strip().splitlines() or [type(failed).__name__]
+        raise TrainingError(f"Ray ended the run after {restarts} restarts: {words[-1]}") from failed
     if not result.exists():
         raise TrainingError(f"Ray ended the run, but {result} is not there")
     return dict(json.loads(result.read_text()))
+
+
+def _from_anywhere(config: TrainConfig) -> TrainConfig:
+    """With absolute paths: Ray's workers stand in folders of their own."""
+    paths: dict[str, Any] = {name: value.absolute() for name, value in config if isinstance(value, Path)}
+    if storage.is_local(config.dataset):
+        paths["dataset"] = str(storage.local_path(config.dataset).absolute())
+    return config.model_copy(update=paths)
+
+
+def _wait_is_said(workers: int, *, gpus: bool, cpus: float) -> None:
+    """Says what Ray lacks, and waits for without a word: more nodes may come, or not."""
+    import ray
+
+    there = ray.cluster_resources()
+    for name, needed in (("CPU", workers * cpus), ("GPU", float(workers if gpus else 0))):
+        if there.get(name, 0) < needed:
+            print(
+                f"note: Ray has {there.get(name, 0):g} {name}s and the workers want {needed:g}: it waits for more",
+                flush=True,
+            )
 
 
 def _fault(out: Path) -> Path:
@@ -124,6 +155,9 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     print(f"done status={result['status']!r} steps={result['steps']} loss_last={result['loss_last']:.4f} "
           f"resumed_at={result['resumed_at']} workers={result['workers']}", flush=True)  # fmt: skip
     return 0

@@ -142,8 +142,16 @@ class _Run:
         self._fit()
         if not world.first:
             return {}
+        if self.progress.idle:
+            print(f"note: {self.progress.idle} steps taught nothing, and their loss is 0: all pairs of a batch share a picture or "
+                  "a text, so none has a negative; larger batches have some, --no-mask-repeats takes repeats for them",
+                  flush=True)  # fmt: skip
         save_tower(config.out / WEIGHTS, self.tower)
         evaluation = self._measure()
+        if config.classes is not None and not evaluation.zero_shot:
+            print(
+                f"note: no held-out photograph is of one class of {config.classes}: nothing was classified", flush=True
+            )
         result = {**self.progress.summary(), **evaluation.entries(), **self._facts(loss_of_chance(config, self.plan))}
         if config.report:
             write_report(config.out, result, evaluation, self.decoder, read_metrics(config.out / METRICS))
@@ -204,6 +212,7 @@ class _Run:
                 late = config.max_seconds is not None and time.perf_counter() - began > config.max_seconds
                 losses, mean, stop, asked = self._share(batch, rows, late=late, asked=wish.signal)
                 norm = self._clip(step, losses, mean)
+                progress.idle += norm == 0.0
                 optimiser.step()
                 progress.note(step, losses, mean)
                 progress.samples += len(batch) * world.size
@@ -285,6 +294,7 @@ class _Run:
         self.tower.load_state_dict(found.tower)
         optimiser.load_state_dict(found.optimiser)
         self.plan.state = found.plan.copy()
+        self.progress.step = found.step
         self.progress.samples, self.progress.seconds = found.samples, found.seconds
         self.progress.waited, self.progress.began_at = found.waited, found.seconds
         return found.step

@@ -71,7 +71,8 @@ class ClassSet:
     def _patterns(self) -> list[re.Pattern[str]]:
         return [
             re.compile(
-                "|".join(_whole(words[language]) for language in self.label_by if language in words), re.IGNORECASE
+                "|".join(_whole(words[language]) for language in self.label_by if language in words) or "(?!)",
+                re.IGNORECASE,
             )
             for words in self.words.values()
         ]
@@ -112,6 +113,8 @@ def read_classes(path: Path) -> list[ClassSet]:
             raise
         raise ClassesError(f"{path}: cannot be read: {error}") from error
     listed = found if isinstance(found, list) else [found]
+    if not listed:
+        raise ClassesError(f"{path}: no set of classes; a mapping with classes and templates, or a list of such")
     return [_class_set(one, f"{path}, set {number}") for number, one in enumerate(listed, 1)]
 
 
@@ -124,9 +127,14 @@ def _class_set(found: Any, where: str) -> ClassSet:
     templates = found.get("templates", [BLANK])
     templates = templates if isinstance(templates, dict) else {"en": templates}
     classes = found.get("classes")
+    for name in classes if isinstance(classes, list | dict) else ():
+        if not isinstance(name, str):  # YAML's yes, no and 1 are none
+            raise ClassesError(f"{where}: classes: {name!r} is no name; put it in quotes")
     classes = {name: {"en": name} for name in classes} if isinstance(classes, list) else classes
+    if not templates or not all(isinstance(language, str) for language in templates):
+        raise ClassesError(f"{where}: templates: a list of prompts, or language -> a list of prompts")
     for language, prompts in templates.items():
-        if not isinstance(prompts, list) or not prompts or any(BLANK not in str(prompt) for prompt in prompts):
+        if not isinstance(prompts, list) or not prompts or not all(isinstance(p, str) and BLANK in p for p in prompts):
             raise ClassesError(f"{where}: templates.{language}: a list of prompts, each with {{}} for the class")
     if not isinstance(classes, dict) or not 2 <= len(classes) <= MAX_CLASSES:
         raise ClassesError(
@@ -139,11 +147,18 @@ def _class_set(found: Any, where: str) -> ClassSet:
         if missing or not all(isinstance(w, str) and w.strip() for w in words.values()):
             raise ClassesError(f"{where}: classes.{name}: words in each of {', '.join(templates)} are needed")
     pictures = found.get("pictures") or {}
-    if not isinstance(pictures, dict) or not set(pictures.values()) <= set(classes):
+    if not isinstance(pictures, dict) or not all(isinstance(c, str) and c in classes for c in pictures.values()):
         raise ClassesError(f"{where}: pictures: sha256 -> one of the classes")
     label_by = found.get("label_by", list(next(iter(classes.values()))))
-    if not isinstance(label_by, list) or not all(any(one in words for words in classes.values()) for one in label_by):
-        raise ClassesError(f"{where}: label_by: a list of languages in which classes have words")
+    if (
+        not isinstance(label_by, list)
+        or not all(isinstance(one, str) for one in label_by)
+        or not all(any(one in words for one in label_by) for words in classes.values())
+        or not all(any(one in words for words in classes.values()) for one in label_by)
+    ):
+        raise ClassesError(
+            f"{where}: label_by: a list of languages in which classes have words, each class in one of them"
+        )
     return ClassSet(str(found.get("name", "classes")), classes, templates, pictures, label_by)
 
 

@@ -51,10 +51,12 @@ def kill_first_worker(out: Path) -> None:
     os.kill(int(events.name.split(".")[-2]), signal.SIGKILL)
 
 
-def test_a_lost_worker_is_replaced_and_the_run_goes_on_from_its_checkpoint(local_ray, small, tmp_path):
+def test_a_lost_worker_is_replaced_and_the_run_goes_on_from_its_checkpoint(local_ray, small, tmp_path, monkeypatch):
+    """Paths are relative ones: Ray's workers, which stand in other folders, looked for them there."""
     from pipelines.train.reference.ray_train import train_on_ray
 
-    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    out, small = Path("out"), Path(os.path.relpath(small, tmp_path))
     killer = threading.Thread(target=kill_first_worker, args=(out,))
     killer.start()
     result = train_on_ray(config(small, out), workers=2, cpus_per_worker=1, restarts=2)
@@ -69,3 +71,8 @@ def test_a_fault_of_the_data_is_an_error_at_once(local_ray, small, tmp_path):
 
     with pytest.raises(DataError, match="no shards of kind word_drop"):
         train_on_ray(config(small, tmp_path / "out", mix={"word_drop": 1.0}), workers=1, restarts=2)
+    # Without restarts Ray raises, and its own error hid the message.
+    with pytest.raises(ValueError, match="cannot be shared by 2 workers"):
+        train_on_ray(config(small, tmp_path / "b", batch_size=9), workers=2, restarts=0)
+    with pytest.raises(ValueError, match="device: cuda needs --gpus"):
+        train_on_ray(config(small, tmp_path / "c", device="cuda"), workers=1)

@@ -15,13 +15,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from versions import bands, text_png, write_version
+from versions import bands, photograph, text_png, write_version
 
 from pipelines.train.reference.__main__ import main
 from pipelines.train.reference.checkpoint import FOLDER, listed
 from pipelines.train.reference.config import TrainConfig, TrainingError, make_config, read_recipe
+from pipelines.train.reference.distributed import World
 from pipelines.train.reference.metrics import METRICS, read_metrics
 from pipelines.train.reference.model import make_tower
+from pipelines.train.reference.opening import open_plan
+from pipelines.train.reference.split import Split
 from pipelines.train.reference.trainer import train
 from pipelines.train.reference.weights import load_tower, save_tower
 
@@ -306,6 +309,33 @@ def test_a_full_disk_is_named_and_no_half_checkpoint_stays(small, tmp_path, caps
     assert main([*command(small, tmp_path / "out", "--steps", "1")[3:]]) == 1
     assert "step-00000001.pt cannot be written: No space left on device" in capsys.readouterr().err
     assert not list((tmp_path / "out" / FOLDER).iterdir())
+
+
+def test_batches_without_a_negative_are_noted(tmp_path, capsys):
+    """All pairs share a picture: the loss was 0 and the run complete, as if all had been learnt."""
+    picture = photograph(["red", "green", "blue", "gold"], 1)
+    version = write_version(tmp_path / "v", {"image_alt": [("png", picture, f"text {n}") for n in range(16)]})
+    options = {"steps": 2, "batch_size": 8, "size": 32, "report": False}
+    assert run(version, tmp_path / "out", **options)["loss_last"] == 0
+    assert "note: 2 steps taught nothing" in capsys.readouterr().out
+    assert run(version, tmp_path / "b", **options, mask_repeats=False)["loss_last"] > 0
+    assert "taught nothing" not in capsys.readouterr().out
+
+
+def test_steps_are_counted_without_the_metrics_of_before(small, tmp_path):
+    options = {"steps": 2, "batch_size": 8, "size": 32, "report": False}
+    run(small, tmp_path, **options)
+    (tmp_path / METRICS).unlink()
+    assert run(small, tmp_path, **options)["steps"] == 2
+
+
+def test_a_run_goes_on_with_workers_that_its_lanes_suit():
+    config = TrainConfig(dataset="x", out=Path("x"), batch_size=24)
+    split = Split({"a": [100]}, {}, {"a": []})
+    with pytest.raises(
+        ValueError, match="begun with 8 lanes, which 3 workers cannot share; go on with one of 1, 2, 4, 8"
+    ):
+        open_plan(config, None, {"a": 1.0}, split, World(0, 3, torch.device("cpu")), 8)
 
 
 def test_a_kind_is_named_once_in_a_mix(small, tmp_path, capsys):

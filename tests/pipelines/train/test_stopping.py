@@ -85,3 +85,19 @@ def test_two_runs_do_not_write_to_one_folder(small, tmp_path, monkeypatch):
         with pytest.raises(TrainingError, match=f"another run is writing to .* \\(process {os.getpid()} on "):
             train(config)
     assert train(config)["steps"] == 1, "the folder is free again"
+
+
+def test_a_process_that_decodes_and_is_killed_is_named_wherever_the_run_is(small, tmp_path):
+    """DataLoader raises its error in the middle of whatever the main thread does: it was a traceback out of a step."""
+    words = [sys.executable, "-m", "pipelines.train.reference", "--dataset", str(small), "--out", str(tmp_path / "out")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*words, *STEPS, "5000", "--workers", "1"], **pipes)
+    for line in process.stdout:
+        if line.startswith("step=5 "):
+            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                if "pipelines.train.reference" in Path(f"/proc/{child}/cmdline").read_text():
+                    os.kill(int(child), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith("error: a process that decodes batches died")
+    assert "Traceback" not in said

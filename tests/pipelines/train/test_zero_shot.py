@@ -56,6 +56,14 @@ def test_lists_are_english(tmp_path: Path) -> None:
         ("classes: [a, b]\npictures: {00: c}", "pictures: sha256 -> one of the classes"),
         ("!!python/object/apply:os.system [true]", "cannot be read"),
         ("5", "not a mapping"),
+        ("[]", "no set of classes"),
+        ("classes: [yes, no]", "classes: True is no name; put it in quotes"),
+        ("classes: [a, [b]]", "classes: ['b'] is no name"),
+        ("classes: [a, b]\ntemplates: {7: ['{}']}", "templates: a list of prompts"),
+        ("classes: [a, b]\ntemplates: {}", "templates: a list of prompts"),
+        ("classes: [a, b]\npictures: {x: [a]}", "pictures: sha256 -> one of the classes"),
+        # Its pattern was empty and found in every text.
+        ("classes: {a: {en: x, de: y}, b: {en: z}}\ntemplates: ['{}']\nlabel_by: [de]", "each class in one of them"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_would_be_right(tmp_path: Path, text: str, says: str) -> None:
