@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs import arrow, characters, flags, language, moses, normalise, numbers, writing
+from pairs import arrow, characters, flags, language, mnemonics, moses, normalise, numbers, writing
 
 MAX_CHARS: Final = 20_000
 """Characters of a side that are looked at; a longer one is cut here and too_long."""
+
+SIDES: Final = ("left", "right")
 
 _MYRIADS: Final = r"\p{Nd}\s?[多余餘]?[万萬亿億兆千百만억천조]"
 _HAN_NUMERALS: Final = r"[十百千万萬亿億兆]|[〇零一二三四五六七八九]{2}"
@@ -141,11 +143,16 @@ def annotate(
     """See `translations.annotate`."""
     columns: dict[str, pa.Array] = {name: batch.column(name) for name in batch.schema.names}
     measures: dict[str, characters.Measures] = {}
-    for side, apart in zip(("left", "right"), tokenised, strict=True):
-        langs = language.tags(batch.column(f"{side}_lang"))
-        given = arrow.strings(batch.column(f"{side}_text")).fill_null("")
+    tongues = [language.tags(batch.column(f"{side}_lang")) for side in SIDES]
+    raw = [arrow.strings(batch.column(f"{side}_text")).fill_null("") for side in SIDES]
+    cleaned = mnemonics.undo(
+        *(
+            clean(given, langs, normalise_punctuation=normalise_punctuation, tokenised=apart)
+            for given, langs, apart in zip(raw, tongues, tokenised, strict=True)
+        )
+    )
+    for side, langs, given, text in zip(SIDES, tongues, raw, cleaned, strict=True):
         length = pc.utf8_length(given).to_numpy().astype(np.int64)
-        text = clean(given, langs, normalise_punctuation=normalise_punctuation, tokenised=apart)
         encoded = langs.fill_null("").dictionary_encode()
         tags = encoded.dictionary.to_pylist()
         which = encoded.indices.to_numpy().astype(np.int64)

@@ -12,7 +12,7 @@ from pipelines.sources import documents
 from pipelines.sources.spec import DocumentsSource
 from pipelines.stage import Outcome, Stage
 
-ANNOTATE_CODE = "11"
+ANNOTATE_CODE = "12"
 _LIBRARIES = {"image_text": ("ftfy", "pillow"), "documents": ("ftfy",), "bitext": ("ftfy", "sacremoses")}
 """Libraries whose release can change what an annotate stage gives."""
 

@@ -32,7 +32,7 @@ from pipelines.translate.marks import take_off
 from pipelines.translate.memory import Memory
 from pipelines.translate.translator import EngineError, held
 
-CODE = "1"
+CODE = "2"
 STEP = "translate"
 
 

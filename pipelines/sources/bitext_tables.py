@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.sources.reading import (
     Reading,
     SourceError,
     bounded_lines,
+    json_value,
     meant,
     open_decompressed,
     text_of,
@@ -68,9 +70,14 @@ def read_pipes(source: BitextSource, url: str, path: str, reading: Reading) -> I
 # --- tab-separated ---------------------------------------------------------------------------------------------------------------
 
 
+def _named(fields: Sequence[str]) -> list[str]:
+    """The fields of a first line as names: a writer that quotes every field quotes these, too."""
+    return [re.sub(r'^"(.*)"$', r"\1", field.strip()) for field in fields]
+
+
 def _header(fields: Sequence[str], languages: tuple[str, str]) -> tuple[int, int] | None:
     """The columns that a first line names by language, or as source and target; None where it is no header."""
-    names = [field.strip().lower() for field in fields]
+    names = [name.lower() for name in _named(fields)]
     found = []
     for side in (0, 1):
         marks = [
@@ -86,7 +93,7 @@ def tsv_columns(source: BitextSource, fields: Sequence[str], url: str) -> tuple[
     """Places of left, right and id in each line, and whether the first line is a header."""
     wanted = (source.columns.left, source.columns.right, source.columns.id)
     named = any(isinstance(column, str) for column in wanted)
-    names = [field.strip() for field in fields]
+    names = _named(fields)
     guessed = _header(fields, source.languages)
 
     def place(column: int | str | None, side: int) -> int | None:
@@ -194,7 +201,7 @@ def read_jsonl(source: BitextSource, url: str, path: str, reading: Reading) -> I
         if not line.strip():
             continue  # an empty line between records is no record
         try:
-            record = orjson.loads(line)
+            record = json_value(line)
         except orjson.JSONDecodeError as error:
             reading.error(path, f"line {number}", "malformed_json", error)
             continue

@@ -18,6 +18,7 @@ from pipelines.sources.reading import (
     Reading,
     bounded_lines,
     json_fault,
+    json_value,
     text_of,
 )
 from pipelines.sources.spec import DocumentsSource
@@ -143,7 +144,7 @@ def _json_lines(source: DocumentsSource, file: BinaryIO, path: str, reading: Rea
             if not line or line.isspace():
                 continue  # an empty line between records is no record
             try:
-                record = orjson.loads(line)
+                record = json_value(line)
             except orjson.JSONDecodeError as error:
                 reading.error(path, f"line {number}", json_fault(line), error)
                 continue

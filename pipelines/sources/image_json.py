@@ -18,6 +18,7 @@ from pipelines.sources.reading import (
     bounded_lines,
     head_of,
     json_fault,
+    json_value,
     listed,
     meant,
     open_decompressed,
@@ -42,7 +43,7 @@ def read_json_lines(source: ImageTextSource, url: str, path: str, reading: Readi
                 if not line.strip():
                     continue  # an empty line between records is no record
                 try:
-                    values = orjson.loads(line)
+                    values = json_value(line)
                 except orjson.JSONDecodeError as error:
                     reading.error(path, at, json_fault(line), error)
                     continue

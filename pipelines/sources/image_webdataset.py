@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from pairs.images import ImageError
 from pipelines import storage
 from pipelines.sources.image_columns import Columns, RecordColumns
 from pipelines.sources.image_records import Text, checked_image, facts_of, texts_of, too_long
 from pipelines.sources.json_heads import is_there
-from pipelines.sources.reading import BOM, Bounded, Reading, SourceError, listed, meant, open_decompressed
+from pipelines.sources.reading import BOM, Bounded, Reading, SourceError, json_value, listed, meant, open_decompressed
 from pipelines.sources.spec import ImageTextSource
 from pipelines.sources.tarstream import Damage, Member, read_tar
 from pipelines.sources.unpacking import ENDINGS
@@ -197,7 +195,7 @@ def _json_fields(member: Member | None) -> dict[str, Any]:
         return {}
     if member.data is None:
         raise ValueError(f"json of {member.length} bytes")
-    fields = orjson.loads(member.data)
+    fields = json_value(member.data)
     return fields if isinstance(fields, dict) else {}
 
 

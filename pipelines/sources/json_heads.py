@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pipelines.sources.reading import BOM, SourceError
+from pipelines.sources.reading import BOM, SourceError, json_value
 
 HEAD_BYTES = 1 << 20
 HEAD_RECORDS = 100
@@ -30,7 +30,7 @@ def objects(head: bytes, url: str) -> Iterator[dict[str, Any]]:
         raise SourceError(f"{url}: holds {what}; one object a line is wanted (jq -c writes such)")
     for line in lines[:HEAD_RECORDS]:
         try:
-            values = orjson.loads(line)
+            values = json_value(line)
         except orjson.JSONDecodeError:
             continue
         if isinstance(values, dict):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
+import orjson
 import zstandard
 
 from pipelines import storage
@@ -68,6 +70,42 @@ class Reading:
                 "rows": rows,
             }
             self._log.write(json.dumps(entry, ensure_ascii=True, sort_keys=True).encode() + b"\n")
+
+
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\.", re.DOTALL
+)
+"""Surrogates, in pairs where they are such, and every other escape, so that `\\\\ud83d` is none."""
+_HALF: Final = len(b"\\ud83d")
+
+
+_NOT_FINITE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+"""Strings, and outside of them what Python writes for floats that are no numbers."""
+
+
+def json_value(data: bytes | str) -> Any:
+    """A JSON value, also of what Python's own writer gives and RFC 8259 does not know, where orjson refuses the whole record.
+
+    Half a surrogate pair (`\\ud83d`), which is what is left of an emoji where a text was cut, is left out; NaN and Infinity are
+    null.
+
+    Raises:
+        orjson.JSONDecodeError: It is no JSON.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        data = data.encode() if isinstance(data, str) else data
+        whole = _ESCAPES.sub(lambda found: b"" if _is_half(found[0]) else found[0], data)
+        if b"NaN" in whole or b"Infinity" in whole:
+            whole = _NOT_FINITE.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", whole)
+        if whole == data:
+            raise
+        return orjson.loads(whole)
+
+
+def _is_half(escape: bytes) -> bool:
+    return len(escape) == _HALF and escape[2:3] in b"dD" and escape[3:4] in b"89abcdefABCDEF"
 
 
 def open_decompressed(url: str) -> BinaryIO:

@@ -69,6 +69,8 @@ def test_tsv_without_a_header(read: Read) -> None:
         ("index\ten\tde", {}),
         ("id\ten-US\tDE", {}),
         ("id\ttarget\tsource", {}),
+        ('"id"\t"en"\t"de"', {}),
+        ('"n"\t"y"\t"x"', {"columns": {"left": "x", "right": "y"}}),
         ("n\ttranslation\toriginal", {"columns": {"left": "original", "right": "translation"}}),
         ("n\tx\ty", {"columns": {"left": "y", "right": 1}}),
     ],

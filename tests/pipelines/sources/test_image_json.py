@@ -119,12 +119,12 @@ def test_lines_that_are_not_what_they_should_be_cost_themselves_alone(read_rows:
         lines(
             {"text": "first"}, b"{", b"[1]", b'"text"', {"text": 5}, {"text": None}, deep,
             b'{"text": "a\0b"}', b'{"text": "\\u0000x"}', b'{"text": "Ger\xe4t"}',
-            b'{"text": "twice", "text": "last"}', b'{"text": "\\ud800"}', {"other": 1}, {"text": {"a": [[[1]]]}},
+            b'{"text": "twice", "text": "last"}', b'{"text": "cut \\ud83d"}', {"other": 1}, {"text": {"a": [[[1]]]}},
             {"text": "last one"},
         ),
         max_record_bytes=1 << 20,
     )  # fmt: skip
-    assert [row["text"] for row in took.rows] == ["first", None, "\0x", "last", None, None, "last one"]
+    assert [row["text"] for row in took.rows] == ["first", None, "\0x", "last", "cut ", None, None, "last one"]
     assert took.faults() == [
         ("line 2", "malformed_json"),
         ("line 3", "wrong_type"),
@@ -133,7 +133,6 @@ def test_lines_that_are_not_what_they_should_be_cost_themselves_alone(read_rows:
         ("line 7", "malformed_json"),
         ("line 8", "malformed_json"),
         ("line 10", "invalid_utf8"),
-        ("line 12", "malformed_json"),
     ]
 
 

@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import storage
-from pipelines.sources.reading import BrokenStreamError, Reading, bounded_lines, open_decompressed, relative, text_of
+from pipelines.sources.reading import (
+    BrokenStreamError,
+    Reading,
+    bounded_lines,
+    json_value,
+    open_decompressed,
+    relative,
+    text_of,
+)
 
 LINES = b"".join(b"line %d of a text\n" % number for number in range(20_000))
 
@@ -237,3 +245,28 @@ def test_only_text_is_text() -> None:
         None,
         None,
     ]
+
+
+@given(
+    st.lists(st.sampled_from(["a", "\\", '"', "\ud83d", "\udc36", "\u00e9", "犬", "🐶", "NaN"]), max_size=12).map(
+        "".join
+    )
+)
+def test_json_as_python_writes_it_is_read(text: str) -> None:
+    """orjson refuses a record for one half of an emoji, or for a NaN."""
+    wanted = "".join(
+        sign
+        for sign in text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
+        if not "\ud800" <= sign < "\ue000"
+    )
+    for spare in (float("nan"), float("-inf"), 1.5):
+        line = json.dumps({"text": text, "n": [spare, text]}).encode()
+        assert json_value(line) == {"text": wanted, "n": [spare if spare == 1.5 else None, wanted]}
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"a": \\ud83d}', b'{"a": "\\ud83d"', b'{"a": NaNs}', b"NaN NaN", b'{"a": "\\ud83"}', b"\xff", b"["]
+)
+def test_what_is_no_json_stays_none(line: bytes) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        json_value(line)
