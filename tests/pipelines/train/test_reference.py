@@ -324,6 +324,19 @@ def losses_of_whole(version: Path, out: Path, **options) -> list[float]:
     return losses(out)
 
 
+def test_a_machine_without_a_compiler_is_told_so(small, tmp_path, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise torch._dynamo.exc.TorchDynamoException(
+            "InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCH_LOGS"
+        )
+
+    monkeypatch.setattr("pipelines.train.reference.trainer.backward", fails)
+    assert main([*command(small, tmp_path / "out", "--steps", "1", "--compile")[3:]]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: --compile: InvalidCxxCompiler: No working C++ compiler found; PyTorch compiles with")
+    assert len(said.splitlines()) == 1
+
+
 def test_batches_without_a_negative_are_noted(tmp_path, capsys):
     """All pairs share a picture: the loss was 0 and the run complete, as if all had been learnt."""
     picture = photograph(["red", "green", "blue", "gold"], 1)
