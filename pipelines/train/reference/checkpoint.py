@@ -99,7 +99,9 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     except OSError as error:
         part.unlink(missing_ok=True)  # half a checkpoint is of no use, and fills the disk
         free = shutil.disk_usage(target.parent).free
-        raise TrainingError(f"{target} cannot be written: {error.strerror}, {free >> 20} MiB are free without it") from error
+        raise TrainingError(
+            f"{target} cannot be written: {error.strerror}, {free >> 20} MiB are free without it"
+        ) from error
     for old in listed(folder)[keep:]:
         old.unlink(missing_ok=True)
     return target
