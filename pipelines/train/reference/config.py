@@ -179,7 +179,8 @@ class TrainConfig(BaseModel):
 
 _NOT_LEARNT_NAMES: Final[str] = """
     dataset out manifest_sha256 text_pixels verify workers decode_threads ahead cache_mib shard_cache shard_cache_gib device threads
-    compile timeout_seconds checkpoint_every keep_checkpoints fresh log_every max_seconds recompute classes evaluate_every report
+    compile timeout_seconds checkpoint_every keep_checkpoints fresh log_every max_seconds recompute chunk
+    classes evaluate_every report
 """
 NOT_LEARNT: Final[frozenset[str]] = frozenset(_NOT_LEARNT_NAMES.split())
 """Options that may differ between a run and its continuation."""

@@ -66,6 +66,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     except (RuntimeError, MemoryError) as error:
         if is_lost_process(error):
             raise lost_process(error) from error
+        if config.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            words = str(error).strip().splitlines() or [type(error).__name__]
+            raise TrainingError(
+                f"--compile: {words[0]}; PyTorch compiles with the machine's C or C++ compiler, without --compile it needs none"
+            ) from error
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(_too_large(config, world)) from error

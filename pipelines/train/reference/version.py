@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ PHOTOGRAPHS: Final[str] = "image_alt"
 TRAIN: Final[str] = "train"
 HELD_OUT: Final[str] = "validation"
 _HEX: Final[frozenset[str]] = frozenset("0123456789abcdef")
+_KIND: Final[re.Pattern[str]] = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+"""A kind's name becomes part of the names of plots."""
 _SAMPLE_BYTES: Final[int] = 3 * 512
 """A sample is three members at least, each with a header: a count that no file of that length can hold would cost memory."""
 
@@ -172,6 +175,8 @@ def _shard(folder: Path, url: str, entry: Mapping[str, Any]) -> Shard:
     sha256, length, samples = str(entry["sha256"]), int(entry["bytes"]), int(entry["samples"])
     if len(sha256) != 64 or not _HEX.issuperset(sha256) or length < 0 or not 0 <= samples <= length // _SAMPLE_BYTES:
         raise ValueError(f"{entry['path']!r} has an impossible sha256, size or count")
+    if not _KIND.fullmatch(str(entry["kind"])):
+        raise ValueError(f"a kind is named by letters, digits, _ and -, 64 at most, not {str(entry['kind'])[:80]!r}")
     path = _inside(folder, entry["path"])
     address = storage.join(url, entry["path"]) if url else ""
     return Shard(path, str(entry["kind"]), split, length, sha256, samples, address)

@@ -446,3 +446,14 @@ def test_a_count_that_no_file_can_hold_is_refused(small, tmp_path):
     (tmp_path / "v" / "MANIFEST.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="has an impossible sha256, size or count"):
         open_version(tmp_path / "v")
+
+
+@pytest.mark.parametrize("kind", ["../../evil", "", "<script>", "a/b", "a" * 65, "a=1"])
+def test_a_kind_that_is_no_name_is_refused(small, tmp_path, kind):
+    """A kind called `../../evil` was trained on, and its plots were to be written there."""
+    shutil.copytree(small, tmp_path / "v")
+    manifest = json.loads((tmp_path / "v" / "MANIFEST.json").read_text())
+    manifest["shards"][0]["kind"] = kind
+    (tmp_path / "v" / "MANIFEST.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="a kind is named by letters, digits"):
+        open_version(tmp_path / "v")

@@ -311,6 +311,32 @@ def test_a_full_disk_is_named_and_no_half_checkpoint_stays(small, tmp_path, caps
     assert not list((tmp_path / "out" / FOLDER).iterdir())
 
 
+def test_a_run_that_needs_less_memory_goes_on_from_its_checkpoint(small, tmp_path):
+    """Where memory is full `--chunk` and `--recompute` are advised, and a run that was resumed with `--chunk` was refused."""
+    options = {"batch_size": 8, "size": 32, "report": False, "steps": 4}
+    assert run(small, tmp_path, **options, max_seconds=1e-6)["steps"] == 1
+    assert run(small, tmp_path, **options, chunk=4, recompute=True)["steps"] == 4
+    assert losses(tmp_path) == pytest.approx(losses_of_whole(small, tmp_path / "whole", **options), rel=1e-3)
+
+
+def losses_of_whole(version: Path, out: Path, **options) -> list[float]:
+    run(version, out, **options)
+    return losses(out)
+
+
+def test_a_machine_without_a_compiler_is_told_so(small, tmp_path, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise torch._dynamo.exc.TorchDynamoException(
+            "InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCH_LOGS"
+        )
+
+    monkeypatch.setattr("pipelines.train.reference.trainer.backward", fails)
+    assert main([*command(small, tmp_path / "out", "--steps", "1", "--compile")[3:]]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: --compile: InvalidCxxCompiler: No working C++ compiler found; PyTorch compiles with")
+    assert len(said.splitlines()) == 1
+
+
 def test_batches_without_a_negative_are_noted(tmp_path, capsys):
     """All pairs share a picture: the loss was 0 and the run complete, as if all had been learnt."""
     picture = photograph(["red", "green", "blue", "gold"], 1)
