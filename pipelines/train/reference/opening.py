@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pipelines.train.reference.config import TrainConfig
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+
+from pipelines.train.reference import checkpoint as checkpoints
+from pipelines.train.reference.config import TrainConfig, TrainingError
 from pipelines.train.reference.decode import Decoder
 from pipelines.train.reference.distributed import World
 from pipelines.train.reference.fetched import ShardCache
@@ -11,9 +18,100 @@ from pipelines.train.reference.model import MODELS, Tower, make_tower, name_of
 from pipelines.train.reference.photographs import PhotoRecipe
 from pipelines.train.reference.plan import Order, Plan, choose_lanes
 from pipelines.train.reference.shards import Shards
-from pipelines.train.reference.split import Split
-from pipelines.train.reference.version import Version
+from pipelines.train.reference.split import Split, make_split
+from pipelines.train.reference.step import StepOptions
+from pipelines.train.reference.stopping import alone_in
+from pipelines.train.reference.version import Version, open_version, refuse_within, resolve_mix
 from pipelines.train.reference.weights import load_tower
+from pipelines.train.reference.zero_shot import ClassSet, read_classes
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run at one worker, before its first step.
+
+    Attributes:
+        config: What was asked.
+        world: The workers.
+        id: Hex sha256 of the version and of all that changes what is learnt: checkpoints of another id are another run's.
+        version: What is trained on.
+        mix: Kind -> weight, summing to 1.
+        classes: For zero-shot classification.
+        tower: On the worker's device.
+        split: What is trained on and what is held out.
+        decoder: Of photographs and texts.
+        plan: Of this worker's part of every batch.
+        options: How a step is computed.
+        resumed: The checkpoint to go on from.
+        torn: What is wrong with each checkpoint that was passed over.
+    """
+
+    config: TrainConfig
+    world: World
+    id: str
+    version: Version
+    mix: dict[str, float]
+    classes: list[ClassSet]
+    tower: Tower
+    split: Split
+    decoder: Decoder
+    plan: Plan
+    options: StepOptions
+    resumed: checkpoints.Checkpoint | None = None
+    torn: list[str] = field(default_factory=list)
+
+
+def open_run(config: TrainConfig, world: World, held: contextlib.ExitStack) -> Opened:
+    """Opens the version, the tower, the newest checkpoint and the plan of a run.
+
+    Args:
+        config: What is asked.
+        world: The workers.
+        held: Gives the run's folder free again when it is closed.
+
+    Raises:
+        DataError: The version cannot be trained on.
+        TrainingError: Another run writes to the folder, or it holds another's checkpoints.
+        ValueError: A name, a size or a number of workers does not fit.
+    """
+    version = open_version(config.dataset, manifest_sha256=config.manifest_sha256)
+    mix = resolve_mix(version, config.mix)
+    classes = read_classes(config.classes) if config.classes is not None else []
+    tower = open_tower(config, version).to(world.device)
+    world.same(tower.parameters())
+    refuse_within(version, config.out)
+    config.out.mkdir(parents=True, exist_ok=True)
+    if world.first:
+        held.enter_context(alone_in(config.out))
+    run = hashlib.sha256(f"{config.digest()}:{version.manifest_sha256}".encode()).hexdigest()
+    if config.fresh and world.first:
+        checkpoints.remove(config.out)
+    torn: list[str] = []
+    resumed = None if config.fresh else checkpoints.load_newest(config.out, run, config.learnt(), torn)
+    if not world.agree(resumed.step if resumed else 0):
+        raise TrainingError(
+            f"the workers see different checkpoints in {config.out}: it must be one folder for all of them"
+        )
+    shards = open_shards(config, version)
+    if config.verify == "start":
+        shards.verify([n for kind in mix for n in version.of(kind)])
+    split = make_split(shards, mix, share=config.holdout, most=config.holdout_most)
+    pairs = sum(split.trained_on(kind) for kind in mix)
+    if config.batch_size > pairs:
+        raise ValueError(f"batch_size: a batch of {config.batch_size} pairs, and the version has {pairs} to train on")
+    decoder = open_decoder(config, shards, tower)
+    plan = open_plan(config, version, mix, split, world, resumed.lanes if resumed else 0)
+    options = StepOptions(config.chunk, computes_in_bf16(config, world.device), config.keep_photo, config.keep_text)
+    return Opened(
+        config, world, run, version, mix, classes, tower, split, decoder, plan, options, resumed=resumed, torn=torn
+    )
+
+
+def computes_in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Whether matrix products are in bfloat16: as asked, else on GPUs that have it (V100 and T4 only imitate it, slowly)."""
+    if config.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return config.precision == "bfloat16"
 
 
 def open_tower(config: TrainConfig, version: Version) -> Tower:

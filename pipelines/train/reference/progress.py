@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from pipelines.train.reference.config import TrainConfig
+from pipelines.train.reference.evaluate import Evaluation
+from pipelines.train.reference.model import name_of
+from pipelines.train.reference.opening import Opened
 from pipelines.train.reference.plan import Plan
-from pipelines.train.reference.usage import peak_of
+from pipelines.train.reference.usage import peak_memory, peak_of
+
+FEW: Final[int] = 30
+"""Held-out pairs of which fewer than so many are worth a note: one of them more or less is some per cent of recall."""
 
 
 @dataclass(slots=True)
@@ -59,6 +65,19 @@ class Progress:
         peak, spent = peak_of(device), self.seconds - self.began_at
         return None if peak is None or spent <= 0 else self.flops / spent / peak
 
+    def row(self, step: int, losses: dict[str, float], mean: float, device: torch.device) -> dict[str, Any]:
+        """Entries of a step's line in the metrics that this knows of: losses, time and rates."""
+        mfu = self.mfu(device)
+        return {
+            "step": step,
+            "kind": "+".join(losses),
+            "loss": mean,
+            "losses": losses,
+            "seconds": round(self.seconds, 3),
+            **{name: round(value, 4) for name, value in self.rates().items()},
+            **({} if mfu is None else {"mfu": round(mfu, 4)}),
+        }
+
     def line(self, step: int, config: TrainConfig) -> str:
         """The line that is printed every so many steps."""
         rates = self.rates()
@@ -79,6 +98,74 @@ class Progress:
             "loss_last_by_kind": {k: mean([v for _, v in p[-max(1, len(p) // 20) :]]) for k, p in self.losses.items()},
             **self.rates(),
         }
+
+
+def first_line(run: Opened) -> str:
+    """What is trained, where, on how many pairs."""
+    sizes = " ".join(f"{k}={run.split.trained_on(k)}+{len(run.split.held[k])}" for k in run.plan.kinds)
+    at = f" resumed_at={run.resumed.step}" if run.resumed else ""
+    return (
+        f"model={name_of(run.tower.config)} device={run.world.device} workers={run.world.size} "
+        f"threads={torch.get_num_threads()} text={run.decoder.texts.way}{at} train+heldout: {sizes}"
+    )
+
+
+def notes_before(run: Opened) -> Iterator[str]:
+    """What is allowed, but rarely meant."""
+    for fault in run.torn:
+        yield f"{fault}: passed over"
+    batch = run.config.batch_size
+    for kind in run.plan.kinds:
+        held, trained = len(run.split.held[kind]), run.split.trained_on(kind)
+        if 0 < held < FEW:
+            yield f"{held} held-out pairs of {kind} are few: their recalls say little"
+        if run.config.batches == "kind" and run.plan.batch[kind] < batch:
+            yield f"batches of {kind} hold {run.plan.batch[kind]} pairs, not {batch}: there are {trained} to train on"
+        if run.config.batches == "mixed" and run.mix[kind] * batch > trained:
+            yield f"a batch of {batch} holds the {trained} pairs of {kind} more than once"
+
+
+def notes_after(run: Opened, progress: Progress, evaluation: Evaluation) -> Iterator[str]:
+    """What came out empty."""
+    if progress.idle:
+        yield (
+            f"{progress.idle} steps taught nothing, and their loss is 0: all pairs of a batch share a picture or a text, so none "
+            "has a negative; larger batches have some, --no-mask-repeats takes repeats for them"
+        )
+    if run.config.classes is not None and not evaluation.zero_shot:
+        yield f"no held-out photograph is of one class of {run.config.classes}: nothing was classified"
+
+
+def facts(run: Opened, progress: Progress, seconds: float) -> dict[str, Any]:
+    """Entries of `result.json` that say what was run, and on what.
+
+    Args:
+        run: The run.
+        progress: At its end.
+        seconds: All that the run took, opening and evaluation included.
+    """
+    config, device = run.config, run.world.device
+    chance = loss_of_chance(config, run.plan)
+    return {
+        "loss_chance": sum(run.mix[kind] * chance[kind] for kind in run.mix),
+        "mfu": progress.mfu(device),
+        "peak_memory_bytes": peak_memory(device),
+        "seconds": seconds,
+        "model": name_of(run.tower.config),
+        "parameters": sum(p.numel() for p in run.tower.parameters()),
+        "temperature": run.tower.temperature.item(),
+        "batch_size": config.batch_size,
+        "size": config.size,
+        "seed": config.seed,
+        "mix": run.mix,
+        "batches": config.batches,
+        "control": config.control,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "workers": run.world.size,
+        "resumed_at": run.resumed.step if run.resumed else None,
+        "manifest_sha256": run.version.manifest_sha256,
+        "torch": torch.__version__,
+    }
 
 
 def loss_of_chance(config: TrainConfig, plan: Plan) -> dict[str, float]:

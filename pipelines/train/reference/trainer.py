@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 import torch
@@ -22,23 +20,18 @@ from pipelines.train.reference.evaluate import Evaluation, measure
 from pipelines.train.reference.loader import Loader, is_lost_process, lost_process
 from pipelines.train.reference.loss import Objective
 from pipelines.train.reference.metrics import METRICS, Metrics, read_metrics
-from pipelines.train.reference.model import name_of
-from pipelines.train.reference.opening import open_decoder, open_plan, open_shards, open_tower
+from pipelines.train.reference.opening import Opened, open_run
 from pipelines.train.reference.optimise import make_optimiser, schedule
-from pipelines.train.reference.progress import Progress, loss_of_chance
+from pipelines.train.reference.progress import Progress, facts, first_line, notes_after, notes_before
 from pipelines.train.reference.report import write_report
-from pipelines.train.reference.split import make_split
-from pipelines.train.reference.step import Embedder, StepOptions, backward
-from pipelines.train.reference.stopping import StoppedError, alone_in, listening
-from pipelines.train.reference.usage import is_out_of_memory, peak_memory, training_flops
-from pipelines.train.reference.version import DataError, open_version, refuse_within, resolve_mix
+from pipelines.train.reference.step import Embedder, backward
+from pipelines.train.reference.stopping import StoppedError, listening
+from pipelines.train.reference.usage import is_out_of_memory, training_flops
+from pipelines.train.reference.version import DataError
 from pipelines.train.reference.weights import save_tower
-from pipelines.train.reference.zero_shot import read_classes
 
 RESULT: Final[str] = "result.json"
 WEIGHTS: Final[str] = "weights.safetensors"
-FEW: Final[int] = 30
-"""Held-out pairs of which fewer than so many are worth a note: one of them more or less is some per cent of recall."""
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -57,12 +50,14 @@ def train(config: TrainConfig) -> dict[str, Any]:
         ValueError: A name, a size or a number of workers does not fit.
         WorkerLostError: Another worker ended or fell silent.
     """
+    began = time.perf_counter()
     if config.threads:
         torch.set_num_threads(config.threads)
     world = join(config.device, timeout_seconds=config.timeout_seconds)
     held = contextlib.ExitStack()
     try:
-        return _Run(config, world, held).run()
+        torch.manual_seed(config.seed)
+        return _Run(open_run(config, world, held), began).run()
     except (RuntimeError, MemoryError) as error:
         if is_lost_process(error):
             raise lost_process(error) from error
@@ -90,110 +85,56 @@ def _too_large(config: TrainConfig, world: World) -> str:
 
 
 class _Run:
-    """One run, at one worker: opened, fitted, evaluated."""
+    """One run, at one worker, fitted and evaluated.
 
-    def __init__(self, config: TrainConfig, world: World, held: contextlib.ExitStack) -> None:
-        self.began = time.perf_counter()
-        self.config, self.world = config, world
-        torch.manual_seed(config.seed)
-        self.version = open_version(config.dataset, manifest_sha256=config.manifest_sha256)
-        self.mix = resolve_mix(self.version, config.mix)
-        self.classes = read_classes(config.classes) if config.classes is not None else []
-        self.tower = open_tower(config, self.version).to(world.device)
-        world.same(self.tower.parameters())
-        refuse_within(self.version, config.out)
-        config.out.mkdir(parents=True, exist_ok=True)
-        if world.first:
-            held.enter_context(alone_in(config.out))
-        self.id = hashlib.sha256(f"{config.digest()}:{self.version.manifest_sha256}".encode()).hexdigest()
-        if config.fresh and world.first:
-            checkpoints.remove(config.out)
-        self.torn: list[str] = []
-        self.resumed = (
-            None if config.fresh else checkpoints.load_newest(config.out, self.id, config.learnt(), self.torn)
-        )
-        if not world.agree(self.resumed.step if self.resumed else 0):
-            raise TrainingError(
-                f"the workers see different checkpoints in {config.out}: it must be one folder for all of them"
-            )
-        shards = open_shards(config, self.version)
-        if config.verify == "start":
-            shards.verify([n for kind in self.mix for n in self.version.of(kind)])
-        self.split = make_split(shards, self.mix, share=config.holdout, most=config.holdout_most)
-        self.decoder = open_decoder(config, shards, self.tower)
-        lanes = self.resumed.lanes if self.resumed else 0
-        pairs = sum(self.split.trained_on(kind) for kind in self.mix)
-        if config.batch_size > pairs:
-            raise ValueError(
-                f"batch_size: a batch of {config.batch_size} pairs, and the version has {pairs} to train on"
-            )
-        self.plan = open_plan(config, self.version, self.mix, self.split, world, lanes)
+    Args:
+        opened: Its parts.
+        began: `time.perf_counter()` when it was called.
+    """
+
+    def __init__(self, opened: Opened, began: float) -> None:
+        self.opened, self.began = opened, began
+        self.config, self.world, self.tower, self.plan = opened.config, opened.world, opened.tower, opened.plan
         self.progress = Progress()
-        bf16 = config.precision == "bfloat16" or (config.precision == "auto" and world.device.type == "cuda")
-        self.options = StepOptions(config.chunk, bf16, config.keep_photo, config.keep_text)
 
     def run(self) -> dict[str, Any]:
         """Trains, evaluates and writes the result."""
         config, world = self.config, self.world
         if world.first:
             (config.out / RESULT).unlink(missing_ok=True)
-            sizes = " ".join(f"{k}={self.split.trained_on(k)}+{len(self.split.held[k])}" for k in self.plan.kinds)
-            at = f" resumed_at={self.resumed.step}" if self.resumed else ""
-            name = name_of(self.tower.config)
-            print(f"model={name} device={world.device} workers={world.size} threads={torch.get_num_threads()} "
-                  f"text={self.decoder.texts.way}{at} train+heldout: {sizes}", flush=True)  # fmt: skip
-            for note in self._notes():
+            print(first_line(self.opened), flush=True)
+            for note in notes_before(self.opened):
                 print(f"note: {note}", flush=True)
         self._fit()
         if not world.first:
             return {}
-        if self.progress.idle:
-            print(f"note: {self.progress.idle} steps taught nothing, and their loss is 0: all pairs of a batch share a picture or "
-                  "a text, so none has a negative; larger batches have some, --no-mask-repeats takes repeats for them",
-                  flush=True)  # fmt: skip
         save_tower(config.out / WEIGHTS, self.tower)
         evaluation = self._measure()
-        if config.classes is not None and not evaluation.zero_shot:
-            print(
-                f"note: no held-out photograph is of one class of {config.classes}: nothing was classified", flush=True
-            )
-        result = {**self.progress.summary(), **evaluation.entries(), **self._facts(loss_of_chance(config, self.plan))}
+        for note in notes_after(self.opened, self.progress, evaluation):
+            print(f"note: {note}", flush=True)
+        spent = time.perf_counter() - self.began
+        result = {**self.progress.summary(), **evaluation.entries(), **facts(self.opened, self.progress, spent)}
         if config.report:
-            write_report(config.out, result, evaluation, self.decoder, read_metrics(config.out / METRICS))
+            write_report(config.out, result, evaluation, self.opened.decoder, read_metrics(config.out / METRICS))
         part = config.out / f"{RESULT}.part"
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         part.replace(config.out / RESULT)
         return result
 
-    def _notes(self) -> Iterator[str]:
-        """What is allowed, but rarely meant."""
-        for fault in self.torn:
-            yield f"{fault}: passed over"
-        for kind in self.plan.kinds:
-            held, trained = len(self.split.held[kind]), self.split.trained_on(kind)
-            if 0 < held < FEW:
-                yield f"{held} held-out pairs of {kind} are few: their recalls say little"
-            if self.config.batches == "kind" and self.plan.batch[kind] < self.config.batch_size:
-                yield (
-                    f"batches of {kind} hold {self.plan.batch[kind]} pairs, not {self.config.batch_size}: "
-                    f"there are {trained} to train on"
-                )
-            if self.config.batches == "mixed" and self.mix[kind] * self.config.batch_size > trained:
-                yield f"a batch of {self.config.batch_size} holds the {trained} pairs of {kind} more than once"
-
     def _measure(self) -> Evaluation:
-        return measure(self.tower, self.decoder, self.split.held, self.world.device, self.classes)
+        opened = self.opened
+        return measure(self.tower, opened.decoder, opened.split.held, self.world.device, opened.classes)
 
     def _fit(self) -> None:
         config, world, progress = self.config, self.world, self.progress
         optimiser = make_optimiser(config.optimiser, self.tower.named_parameters(), weight_decay=config.weight_decay)
         done = self._restore(optimiser)
         forward = torch.compile(self.tower, dynamic=True) if config.compile else None
-        embedder = Embedder(self.tower, self.options, forward)  # type: ignore[arg-type]
+        embedder = Embedder(self.tower, self.opened.options, forward)  # type: ignore[arg-type]
         objective = Objective(config.loss, config.mask_repeats)
         pin = world.device.type == "cuda"
         left = config.steps - done
-        loader = Loader(self.decoder, self.plan, left, workers=config.workers, ahead=config.ahead, pin=pin)
+        loader = Loader(self.opened.decoder, self.plan, left, workers=config.workers, ahead=config.ahead, pin=pin)
         began, waited_before = time.perf_counter() - progress.seconds, progress.waited
         with contextlib.ExitStack() as stack:
             wish = stack.enter_context(listening())
@@ -208,7 +149,7 @@ class _Run:
                     if wish.signal and step > 1:  # what decodes was asked to end too
                         self._stopped(step - 1, wish.signal, optimiser, loader, metrics)
                     raise
-                progress.flops += training_flops(batch, self.tower.config, self.options)
+                progress.flops += training_flops(batch, self.tower.config, self.opened.options)
                 batch = batch.to(world.device)
                 rate = self._set_rate(optimiser, step)
                 share = max(0.0, 1.0 - (step - 1) / (config.standardise * config.steps)) if config.standardise else 0.0
@@ -223,13 +164,19 @@ class _Run:
                 progress.samples += len(batch) * world.size
                 progress.seconds = time.perf_counter() - began
                 progress.waited = waited_before + loader.waited
+                row = {
+                    **progress.row(step, losses, mean, world.device),
+                    "learning_rate": rate,
+                    "standardise": round(share, 4),
+                    "gradient_norm": norm,
+                    "temperature": round(self.tower.temperature.item(), 4),
+                }
                 if asked:
                     if metrics:
-                        metrics.write(self._row(step, losses, mean, rate, share, norm))
+                        metrics.write(row)
                     self._stopped(step, asked, optimiser, loader, metrics)
                 last = stop or step == config.steps
                 if metrics:
-                    row = self._row(step, losses, mean, rate, share, norm)
                     if config.evaluate_every and (step % config.evaluate_every == 0 or last):
                         before = time.perf_counter()
                         row["evaluation"] = self._measure().entries()
@@ -293,7 +240,7 @@ class _Run:
 
     def _restore(self, optimiser: torch.optim.Optimizer) -> int:
         """Puts the checkpoint's state back; returns its step, 0 without one."""
-        found = self.resumed
+        found = self.opened.resumed
         if found is None:
             return 0
         self.tower.load_state_dict(found.tower)
@@ -323,7 +270,7 @@ class _Run:
             tower=self.tower.state_dict(),
             optimiser=optimiser.state_dict(),
             plan=loader.state,
-            run=self.id,
+            run=self.opened.id,
             learnt=self.config.learnt(),
             lanes=self.plan.lanes,
             seconds=self.progress.seconds,
@@ -331,45 +278,3 @@ class _Run:
             samples=self.progress.samples,
         )
         checkpoints.save(self.config.out, state, keep=self.config.keep_checkpoints)
-
-    def _row(
-        self, step: int, losses: dict[str, float], mean: float, rate: float, share: float, norm: float
-    ) -> dict[str, Any]:
-        rates, mfu = self.progress.rates(), self.progress.mfu(self.world.device)
-        row = {
-            "step": step,
-            "kind": "+".join(losses),
-            "loss": mean,
-            "losses": losses,
-            "learning_rate": rate,
-            "standardise": round(share, 4),
-            "gradient_norm": norm,
-            "temperature": round(self.tower.temperature.item(), 4),
-            "seconds": round(self.progress.seconds, 3),
-            **{name: round(value, 4) for name, value in rates.items()},
-        }
-        return row if mfu is None else {**row, "mfu": round(mfu, 4)}
-
-    def _facts(self, chance: dict[str, float]) -> dict[str, Any]:
-        """Entries of `result.json` that say what was run, and on what."""
-        config, device = self.config, self.world.device
-        return {
-            "loss_chance": sum(self.mix[kind] * chance[kind] for kind in self.mix),
-            "mfu": self.progress.mfu(device),
-            "peak_memory_bytes": peak_memory(device),
-            "seconds": time.perf_counter() - self.began,
-            "model": name_of(self.tower.config),
-            "parameters": sum(p.numel() for p in self.tower.parameters()),
-            "temperature": self.tower.temperature.item(),
-            "batch_size": config.batch_size,
-            "size": config.size,
-            "seed": config.seed,
-            "mix": self.mix,
-            "batches": config.batches,
-            "control": config.control,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-            "workers": self.world.size,
-            "resumed_at": self.resumed.step if self.resumed else None,
-            "manifest_sha256": self.version.manifest_sha256,
-            "torch": torch.__version__,
-        }
