@@ -80,7 +80,8 @@ def main(argv: list[str] | None = None) -> int:
         given.model, given.size, given.batch, given.most, given.steps, given.decode_threads = "tiny", 32, 8, 16, 4, 1
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        most = min(given.most, 16384)
+        # Making pictures takes a minute for 10,000; whole batches, not in chunks, fill any GPU's memory long before 8,192 pairs.
+        most = min(given.most, 16384 if given.chunk else 4096)
         folder = given.dataset or write_version(Path(scratch) / "v", photographs=max(64, most), texts=max(64, most))
         pairs = sum(shard.samples for shard in open_version(folder).shards if shard.split == TRAIN)
         batch = given.batch
