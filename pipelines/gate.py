@@ -80,7 +80,7 @@ def evaluate(
     steps = [step for kind in sorted(ledger) for step in ledger[kind]]
     checks.append(most("error rate", error_rate(steps), bounds.max_error_rate))
     for kind in sorted({*samples, *bounds.min_samples}):
-        bound = bounds.min_samples.get(kind, 1)  # type: ignore[call-overload]
+        bound = bounds.min_samples.get(kind, 1)  # type: ignore[call-overload]  # a str that is no kind has none
         checks.append(least(f"{kind}: samples", samples.get(kind, 0), bound))
         for side, count in sorted(cut.get(kind, {}).items()):
             checks.append(

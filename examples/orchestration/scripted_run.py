@@ -104,7 +104,7 @@ def ask(api: str, path: str, words: dict[str, Any] | None = None, *, method: str
     headers = {"Content-Type": "application/json"}
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
-        request = urllib.request.Request(f"{api}{path}", data=data, headers=headers, method=method)  # noqa: S310
+        request = urllib.request.Request(f"{api}{path}", data=data, headers=headers, method=method)  # noqa: S310 (a server of ours)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (a server of ours)
                 return json.loads(answer.read() or b"null")

@@ -93,7 +93,7 @@ class Shards(Model):
 
     def of(self, kind: str) -> int:
         """Samples a shard of one kind."""
-        return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload]
+        return self.per_kind.get(kind, self.samples)  # type: ignore[call-overload]  # a str that is no kind has none
 
 
 class Holdout(HoldoutOptions):
@@ -106,7 +106,7 @@ class Holdout(HoldoutOptions):
     def of(self, kind: str) -> HoldoutOptions:
         """How much of one kind is held out."""
         plain = HoldoutOptions(share=self.share, most=self.most)
-        return self.per_kind.get(kind, plain)  # type: ignore[call-overload]
+        return self.per_kind.get(kind, plain)  # type: ignore[call-overload]  # likewise
 
 
 class Card(Model):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipelines.sources.inputs import Inputs, find
 from pipelines.sources.reading import SourceError
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
 from pipelines.stage import Outcome
+from tests import tars
 from tests.pipelines.publish.made_version import photograph
 
 pytestmark = pytest.mark.engine  # importing the flow imports Prefect
@@ -189,14 +189,8 @@ def test_texts_and_bytes_of_photographs_are_looked_at(recipe: Path, tmp_path: Pa
 
 
 def tar(samples: int) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for number in range(samples):
-            for extension, size in (("jpg", 5000), ("txt", 40), ("json", 200)):
-                info = tarfile.TarInfo(f"{number:06d}.{extension}")
-                info.size = size
-                archive.addfile(info, io.BytesIO(bytes(size)))
-    return out.getvalue()
+    parts = (("jpg", 5000), ("txt", 40), ("json", 200))
+    return tars.tar(*((f"{number:06d}.{end}", bytes(size)) for number in range(samples) for end, size in parts))
 
 
 def inputs(tmp_path: Path, name: str, data: bytes) -> Inputs:

@@ -130,7 +130,7 @@ class _Run:
         optimiser = make_optimiser(config.optimiser, self.tower.named_parameters(), weight_decay=config.weight_decay)
         done = self._restore(optimiser)
         forward = torch.compile(self.tower, dynamic=True) if config.compile else None
-        embedder = Embedder(self.tower, self.opened.options, forward)  # type: ignore[arg-type]
+        embedder = Embedder(self.tower, self.opened.options, forward)  # type: ignore[arg-type]  # torch declares a function; it is a module
         objective = Objective(config.loss, config.mask_repeats)
         pin = world.device.type == "cuda"
         left = config.steps - done

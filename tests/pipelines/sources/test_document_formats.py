@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import zstandard
 from pipelines import storage
 from pipelines.sources import documents, inputs
 from pipelines.sources.spec import DocumentsSource
+from tests.tars import tar_of
 
 Read = Callable[..., Any]
 
@@ -119,16 +118,6 @@ def test_colours_of_a_terminal_are_no_text(read: Read) -> None:
     assert [row["text"] for row in took.rows] == ["See “UNIX” and [1] here."]
 
 
-def archive(members: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return made.getvalue()
-
-
 MEMBERS = {
     "part/a.jsonl": b'{"text": "one", "url": "https://a.de/"}\n{"text": "two"}\nno json\n',
     "part/b.json.gz": gzip.compress(b'{"text": "three"}\n'),
@@ -144,7 +133,7 @@ MEMBERS = {
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz"])
 def test_tars(read: Read, ending: str) -> None:
     pack = {".tar": bytes, ".tar.zst": zstandard.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}
-    took = read(pack.get(ending, gzip.compress)(archive(MEMBERS)), f"x{ending}")
+    took = read(pack.get(ending, gzip.compress)(tar_of(MEMBERS)), f"x{ending}")
     place = f"src/x{ending}"
     assert [(row["origin"], row["text"]) for row in took.rows] == [
         (f"{place}/part/a.jsonl#1", "one"), (f"{place}/part/a.jsonl#2", "two"), (f"{place}/part/b.json.gz#1", "three"),
@@ -157,7 +146,7 @@ def test_tars(read: Read, ending: str) -> None:
 
 def test_damaged_tars(read: Read) -> None:
     lines = b"".join(b'{"text": "line %d"}\n' % number for number in range(5000))
-    whole = archive({"a.jsonl": lines, "b.jsonl": lines})
+    whole = tar_of({"a.jsonl": lines, "b.jsonl": lines})
     for data, name in (
         (whole[: len(whole) // 2 + 9000], "x.tar"),
         (gzip.compress(whole, 0)[: len(whole) // 2 + 9000], "x.tar.gz"),
@@ -166,7 +155,7 @@ def test_damaged_tars(read: Read) -> None:
         assert 5000 < len(took.rows) < 6000, "all lines before the cut"
         assert [reason for _, reason in took.faults()] == ["truncated"]
         assert took.errors[0]["path"] == f"{name}/b.jsonl"
-    took = read(archive({"eng.dev": b"A text of a member without an ending."}), "x.tar", format="text")
+    took = read(tar_of({"eng.dev": b"A text of a member without an ending."}), "x.tar", format="text")
     assert [row["text"] for row in took.rows] == ["A text of a member without an ending."]
     assert [reason for _, reason in read(b"no tar" * 500, "x.tar").faults()] == ["broken_member"]
 

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import lzma
-import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pipelines.sources import json_heads
 from pipelines.sources.inputs import Inputs, find
 from pipelines.sources.reading import SourceError, meant
 from pipelines.sources.spec import BitextSource, DocumentsSource, ImageTextSource
+from tests.tars import tar_of
 
 Look = Callable[..., Inputs]
 MODELS: Mapping[str, Any] = {"documents": DocumentsSource, "image_text": ImageTextSource, "bitext": BitextSource}
@@ -56,16 +56,6 @@ def table(**columns: Any) -> bytes:
     return out.getvalue()
 
 
-def tar(members: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
 DOCUMENT = {"text": "A harbour.", "url": "https://example.org/", "contents": None}
 
 
@@ -78,8 +68,8 @@ DOCUMENT = {"text": "A harbour.", "url": "https://example.org/", "contents": Non
         ("a.jsonl", lines(DOCUMENT, DOCUMENT)),
         ("a.json", b"\xef\xbb\xbf" + lines(DOCUMENT, DOCUMENT).replace(b"\n", b"\r\n")),
         ("a.json.gz", gzip.compress(lines(DOCUMENT, 5, DOCUMENT))),
-        ("a.tar", tar({"x/picture.png": b"\x89PNG", "x/b.jsonl": lines(DOCUMENT, DOCUMENT)})),
-        ("a.tgz", gzip.compress(tar({"b.json.gz": gzip.compress(lines(DOCUMENT, DOCUMENT))}))),
+        ("a.tar", tar_of({"x/picture.png": b"\x89PNG", "x/b.jsonl": lines(DOCUMENT, DOCUMENT)})),
+        ("a.tgz", gzip.compress(tar_of({"b.json.gz": gzip.compress(lines(DOCUMENT, DOCUMENT))}))),
     ],
 )
 def test_a_field_that_no_document_has(look: Look, name: str, data: bytes) -> None:
@@ -184,7 +174,7 @@ def test_files_that_tell_nothing_are_left_to_the_reading(look: Look) -> None:
         "c.parquet": b"PAR1",
         "d.tar": b"\0" * 700,
         "e.jsonl": b'{"text": "cut',
-        "f.tar.gz": gzip.compress(tar({"x.txt": b"text"}))[:-20],
+        "f.tar.gz": gzip.compress(tar_of({"x.txt": b"text"}))[:-20],
         "g.txt": b"text",
         "h.wet": b"WARC/1.0",
         "i.jsonl": b"\n\n",
@@ -201,7 +191,7 @@ def test_files_that_tell_nothing_are_left_to_the_reading(look: Look) -> None:
         ("a.csv", b"url,text\nu,a\n", "is read as JSON lines, .* it begins with 'url,text'; .*`format`"),
         (
             "a.tar",
-            tar({"b.tar": tar({"c.jsonl": lines(DOCUMENT)}), "d.md": b"x"}),
+            tar_of({"b.tar": tar_of({"c.jsonl": lines(DOCUMENT)}), "d.md": b"x"}),
             r"no member of it is read .* b\.tar, d\.md",
         ),
     ],
@@ -330,7 +320,7 @@ def samples(count: int, **members: Any) -> bytes:
         for number in range(count)
         for ending, data in {"png": picture(), **members}.items()
     }
-    return tar(made)
+    return tar_of(made)
 
 
 @pytest.mark.parametrize("columns", [{"text": "captoin"}, {"text": ["caption", "captoin"]}, {"tags": "captoin"}])
@@ -372,9 +362,9 @@ def test_samples_without_the_column_among_others_are_none_of_the_recipes_faults(
 
 def test_tars_without_pictures_and_tars_that_are_compressed(look: Look) -> None:
     with pytest.raises(SourceError, match=r"a\.tar: no picture in its first 2 samples; there are members txt"):
-        look("image_text", {"a.tar": tar({"a.txt": b"x", "b.txt": b"y"})})
+        look("image_text", {"a.tar": tar_of({"a.txt": b"x", "b.txt": b"y"})})
     with pytest.raises(SourceError, match=r"a\.tar: no picture in its first 1 samples; there are members tar"):
-        look("image_text", {"a.tar": tar({"a.tar": samples(1, txt=b"x")})})
+        look("image_text", {"a.tar": tar_of({"a.tar": samples(1, txt=b"x")})})
     for name in ("a.tar.gz", "a.tgz", "a.TAR.GZ", "a.tar"):
         with pytest.raises(SourceError, match=rf"sources\.mine: /.*/{name}: a compressed tar cannot be read at random"):
             look("image_text", {name: gzip.compress(samples(1, txt=b"x"))})

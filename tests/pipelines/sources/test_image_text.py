@@ -20,6 +20,7 @@ from pipelines import storage
 from pipelines.sources import image_text
 from pipelines.sources.reading import SourceError
 from pipelines.sources.spec import ImageTextSource
+from tests.tars import tar
 
 Read = Callable[..., Any]
 
@@ -418,16 +419,6 @@ def test_a_truncated_table_keeps_what_came_before(read: Read) -> None:
 
 
 # --- webdataset --------------------------------------------------------------------------------------------------------------
-
-
-def tar(*members: tuple[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
 
 
 def fields(**values: Any) -> bytes:
